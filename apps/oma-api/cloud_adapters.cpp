@@ -1,0 +1,154 @@
+#include "cloud_adapters.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "own_machine.hpp"
+#include "target/cloudstack/discovery_commands.hpp"
+#include "target/cloudstack/machine_commands.hpp"
+
+namespace mk::oma {
+
+namespace {
+
+cloudstack::Endpoint endpoint_of(const settings::CloudStackSettings& settings) {
+    return {.url = settings.api_url,
+            .api_key = settings.api_key,
+            .secret_key = settings.secret_key,
+            .trust = {.sha256_pin = settings.certificate_sha256, .ca_file = {}}};
+}
+
+failover::CloudMachine machine_from(const cloudstack::MachineInfo& info) {
+    failover::CloudMachine machine{.id = info.id, .name = info.name, .state = info.state, .nics = {}};
+    for (const auto& nic : info.nics) {
+        machine.nics.push_back({.network_id = nic.network_id, .network_name = nic.network_name, .ip_address = nic.address});
+    }
+    return machine;
+}
+
+bool is_refused_expunge(const Error& error) {
+    return error.code() == ErrorCode::forbidden || error.native() == "531";
+}
+
+}  // namespace
+
+void CloudMachinesAdapter::check(const std::stop_token& stop) {
+    const cloudstack::Client client(endpoint_of(settings_.require()));
+    cloudstack::DiscoveryCommands(client).capabilities(stop);
+}
+
+std::optional<failover::CloudMachine> CloudMachinesAdapter::find(const CloudMachineId& id, const std::stop_token& stop) {
+    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const auto found = cloudstack::MachineCommands(client).find(id, stop);
+    return found ? std::optional(machine_from(*found)) : std::nullopt;
+}
+
+std::optional<failover::CloudMachine> CloudMachinesAdapter::find_by_name(const std::string& name, const std::stop_token& stop) {
+    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const auto found = cloudstack::MachineCommands(client).list_named(name, stop);
+    return found.empty() ? std::nullopt : std::optional(machine_from(found.front()));
+}
+
+failover::CloudMachine CloudMachinesAdapter::create(const failover::MachineOrder& order, const std::stop_token& stop) {
+    const auto settings = settings_.require();
+    const cloudstack::Client client(endpoint_of(settings));
+    cloudstack::Deploy deploy;
+    deploy.name = order.name;
+    deploy.display_name = order.display_name;
+    deploy.zone_id = settings.zone_id;
+    deploy.service_offering_id = settings.service_offering_id;
+    deploy.template_id = settings.template_id;
+    deploy.uefi = order.firmware == "uefi" || order.firmware == "efi";
+    deploy.secure_boot = deploy.uefi && order.secure_boot;
+    for (const auto& network : order.network_ids) {
+        deploy.nics.push_back({.network_id = network, .mac = {}, .address = {}});
+    }
+    for (const auto& offering : cloudstack::DiscoveryCommands(client).service_offerings(settings.zone_id, stop)) {
+        if (offering.id == settings.service_offering_id && offering.is_customized) {
+            deploy.cpus = offering.cpus == 0 ? order.cpus : 0;
+            deploy.memory_mib = offering.memory_mib == 0 ? order.memory_mb : 0;
+            // An unconstrained offering wants all three (cloudstack.md section 7.1); 1 GHz is what every host can give.
+            deploy.cpu_mhz = offering.cpu_mhz == 0 ? 1000 : 0;
+        }
+    }
+    return machine_from(cloudstack::MachineCommands(client).deploy(deploy, stop));
+}
+
+failover::CloudMachine CloudMachinesAdapter::start(const CloudMachineId& id, const std::stop_token& stop) {
+    const cloudstack::Client client(endpoint_of(settings_.require()));
+    return machine_from(cloudstack::MachineCommands(client).start(id, stop));
+}
+
+void CloudMachinesAdapter::stop(const CloudMachineId& id, const std::stop_token& stop_token) {
+    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const cloudstack::MachineCommands machines(client);
+    const auto found = machines.find(id, stop_token);
+    if (found && found->state != "Stopped" && found->state != "Destroyed") {
+        machines.stop(id, true, stop_token);
+    }
+}
+
+bool CloudMachinesAdapter::destroy(const CloudMachineId& id, const std::stop_token& stop) {
+    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const cloudstack::MachineCommands machines(client);
+    if (!machines.find(id, stop)) {
+        return true;
+    }
+    try {
+        machines.destroy(id, true, stop);
+        return true;
+    } catch (const Error& error) {
+        if (!is_refused_expunge(error)) {
+            throw;
+        }
+        log::warn("this account may not expunge machine {}: {}", id.value, error.cause());
+    }
+    machines.destroy(id, false, stop);
+    return false;
+}
+
+std::vector<std::string> CloudMachinesAdapter::network_ids(const std::stop_token& stop) {
+    const auto settings = settings_.require();
+    const cloudstack::Client client(endpoint_of(settings));
+    std::vector<std::string> ids;
+    for (const auto& network : cloudstack::DiscoveryCommands(client).networks(settings.zone_id, stop)) {
+        ids.push_back(network.id);
+    }
+    return ids;
+}
+
+settings::Resources CloudResourceDiscovery::discover(const settings::CloudStackSettings& access, const std::stop_token& stop) {
+    const cloudstack::Client client(endpoint_of(access));
+    const cloudstack::DiscoveryCommands commands(client);
+    const auto capabilities = commands.capabilities(stop);
+    settings::Resources found;
+    found.version = capabilities.version;
+    found.snapshots_of_running_machines = capabilities.kvm_snapshot_enabled;
+    for (const auto& zone : commands.zones(stop)) {
+        found.zones.push_back({zone.id, zone.name, zone.network_type, true});
+    }
+    for (const auto& entry : commands.templates(access.zone_id, stop)) {
+        found.templates.push_back({entry.id, entry.name, entry.os_type_name, entry.is_ready && entry.hypervisor == "KVM"});
+    }
+    for (const auto& offering : commands.service_offerings(access.zone_id, stop)) {
+        found.service_offerings.push_back({offering.id, offering.name, offering.is_customized ? "customized" : "fixed", true});
+    }
+    for (const auto& offering : commands.disk_offerings(access.zone_id, stop)) {
+        // A replica is as large as its source, so only offerings of free size will do.
+        found.disk_offerings.push_back(
+            {offering.id, offering.name, offering.is_customized ? "customized" : "fixed", offering.is_customized});
+    }
+    for (const auto& network : commands.networks(access.zone_id, stop)) {
+        found.networks.push_back({network.id, network.name, network.type, true});
+    }
+    const auto own = commands.find_own_machine(own_machine_hints(), stop);
+    if (own) {
+        found.own_machine_id = own->id.value;
+    }
+    for (const auto& machine : cloudstack::MachineCommands(client).list_all(stop)) {
+        found.machines.push_back({machine.id.value, machine.name, machine.state, true});
+    }
+    return found;
+}
+
+}  // namespace mk::oma

@@ -1,0 +1,22 @@
+#pragma once
+// The last pass of a live failover: an ordinary replication pass as steps of the failover's own job.
+
+#include "control/failover/ports.hpp"
+#include "control/replication/pass_coordinator.hpp"
+
+namespace mk::oma {
+
+class PassFinalSync : public failover::FinalSync {
+  public:
+    explicit PassFinalSync(replication::Collaborators& use) : use_(use) {}
+
+    RecoveryPoint run(const JobId& job, const VmContextId& vm, const std::stop_token& stop) override {
+        return replication::PassCoordinator(use_, job, vm, false).run(stop);
+    }
+    void clean_up(const JobId& job, const VmContextId& vm) override;
+
+  private:
+    replication::Collaborators& use_;
+};
+
+}  // namespace mk::oma

@@ -1,0 +1,146 @@
+// oma-api: machines, replication, failover and their REST API on the CloudStack side.
+
+#include <CLI/CLI.hpp>
+#include <set>
+
+#include "appliance/oma/routes.hpp"
+#include "base/config.hpp"
+#include "base/log.hpp"
+#include "boot_probe.hpp"
+#include "cloud_adapters.hpp"
+#include "final_sync.hpp"
+#include "guest_preparation.hpp"
+#include "http/server.hpp"
+#include "os/file.hpp"
+#include "os/listen_address.hpp"
+#include "os/signals.hpp"
+#include "vma_client.hpp"
+#include "volumes_client.hpp"
+
+namespace {
+
+using namespace mk;
+
+const std::set<std::string> known_keys = {
+    "listen",      "state_folder",       "database",           "migrations",      "key_file",          "token_file",
+    "vma.url",     "vma.token_file",     "volumes.url",        "volumes.token_file", "guest.virtio_win", "guest.force_emulation",
+    "guest.limit_minutes", "guest.work_folder"};
+
+/// Everything the service is made of, in the order it is built; taken down in reverse.
+struct Oma {
+    explicit Oma(const Config& config)
+        : database(db::Database::open(config.require("database"))),
+          box(os::read_or_create_secret_file(config.require("key_file")).reveal().substr(0, 32)),
+          tokens(database, clock),
+          ledger(database, clock),
+          job_log(database, clock),
+          machines(database, job_log, clock),
+          credentials(database, box, clock),
+          networks(database, clock),
+          recovery_points(database, clock),
+          cloudstack(database, box, clock),
+          cloudstack_setup(cloudstack, resource_discovery),
+          vma(config.require("vma.url"), os::read_secret_file(config.require("vma.token_file"))),
+          volumes(config.require("volumes.url"), os::read_secret_file(config.require("volumes.token_file"))),
+          discovery(credentials, machines, vma),
+          replications(database, clock),
+          pass_use{database, job_log, ledger, machines, recovery_points, credentials, replications, vma, volumes, clock},
+          replication(pass_use),
+          cloud(cloudstack),
+          guest(guest_tools(config)),
+          final_sync(pass_use),
+          failovers(database, clock),
+          failover({job_log, ledger, machines, recovery_points, credentials, networks, cloudstack, failovers, volumes, cloud, guest,
+                    boot, vma, final_sync, clock}) {}
+
+    static guest::Tools guest_tools(const Config& config) {
+        guest::Tools tools;
+        tools.virtio_win = config.get("guest.virtio_win", "");
+        tools.force_emulation = config.get("guest.force_emulation", "false") == "true";
+        tools.work_folder = config.get("guest.work_folder", tools.work_folder);
+        tools.limit = std::chrono::minutes{config.number("guest.limit_minutes", tools.limit.count(), 1, 24 * 60)};
+        return tools;
+    }
+
+    template <class Peer>
+    static oma::PeerState state_of(const std::string& name, const std::string& address, Peer& peer) {
+        try {
+            return {.name = name, .address = address, .reachable = true, .version = peer.version(), .problem = {}};
+        } catch (const Error& error) {
+            return {.name = name, .address = address, .reachable = false, .version = {}, .problem = error.cause()};
+        }
+    }
+
+    SystemClock clock;
+    std::shared_ptr<db::Database> database;
+    SecretBox box;
+    access::TokenService tokens;
+    ledger::Ledger ledger;
+    joblog::JobLog job_log;
+    machines::MachineRepository machines;
+    credentials::CredentialRepository credentials;
+    networks::NetworkMappingRepository networks;
+    recovery::RecoveryPointRepository recovery_points;
+    settings::CloudStackSettingsRepository cloudstack;
+    oma::CloudResourceDiscovery resource_discovery;
+    settings::CloudStackSetup cloudstack_setup;
+    oma::VmaClient vma;
+    oma::VolumesClient volumes;
+    discovery::DiscoveryService discovery;
+    replication::ReplicationRepository replications;
+    replication::Collaborators pass_use;
+    replication::ReplicationService replication;
+    oma::CloudMachinesAdapter cloud;
+    oma::VirtV2vPreparation guest;
+    oma::BootProbe boot;
+    oma::PassFinalSync final_sync;
+    failover::FailoverRepository failovers;
+    failover::FailoverService failover;
+};
+
+void serve(const Config& config) {
+    os::make_folders(config.require("state_folder"));
+    Oma oma(config);
+    db::migrate(*oma.database, config.require("migrations"));
+    // The first administrator: a token in a file that only this account can read.
+    oma.tokens.register_token("bootstrap", "administrator", os::read_or_create_secret_file(config.require("token_file")));
+    oma::Services services{oma.tokens, oma.credentials, oma.cloudstack, oma.cloudstack_setup, oma.discovery, oma.machines,
+                           oma.networks, oma.recovery_points, oma.replications, oma.replication, oma.volumes, oma.failovers,
+                           oma.failover, oma.job_log, oma.ledger, [&oma, &config] {
+                               return std::vector<oma::PeerState>{
+                                   Oma::state_of("vma", config.require("vma.url"), oma.vma),
+                                   Oma::state_of("volume-daemon", config.require("volumes.url"), oma.volumes)};
+                           }};
+    const auto router = oma::make_router(services);
+    oma.replication.settle_interrupted();
+    oma.failover.settle_interrupted();
+    oma.failover.start_timer();
+    const auto listen = os::parse_listen_address(config.get("listen", "127.0.0.1:8082"));
+    http::Server server({.address = listen.host, .port = listen.port},
+                        [&router](const http::ServerRequest& request) { return router.handle(request); });
+    log::info("listening on {}:{}, version {}", listen.host, server.port(), MK_VERSION);
+    os::notify_ready();
+    log::info("signal {}: stopping", os::wait_for_termination());
+    server.stop();
+    oma.failover.stop();
+    oma.replication.stop();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Machines, replication and failover: the service of the OMA appliance.\n\nExample: oma-api --config /etc/migratekit/oma-api.toml"};
+    std::string config_file = "/etc/migratekit/oma-api.toml";
+    app.add_option("--config", config_file, "configuration file (TOML)")->capture_default_str();
+    app.set_version_flag("--version", MK_VERSION);
+    CLI11_PARSE(app, argc, argv);
+    mk::os::block_termination_signals();
+    mk::log::start("oma-api");
+    try {
+        serve(mk::Config::load(config_file, known_keys));
+        return 0;
+    } catch (const std::exception& error) {
+        mk::log::error("{}", mk::as_error(error).full_text());
+        return 1;
+    }
+}

@@ -1,0 +1,87 @@
+#include "vma_client.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "base/json_fields.hpp"
+#include "contracts/source_machine_json.hpp"
+#include "http/api_client.hpp"
+
+namespace mk::oma {
+
+namespace {
+
+constexpr auto short_limit = std::chrono::seconds{30};
+/// Discovery of a large vCenter, removal of a snapshot.
+constexpr auto long_limit = std::chrono::minutes{15};
+
+// One client per call: an ApiClient belongs to one thread, and calls are seconds apart.
+http::ApiClient client_for(const std::string& base_url, const Secret& token, std::chrono::milliseconds limit) {
+    http::ApiClient client("the VMA", base_url, token);
+    client.set_limit(limit);
+    return client;
+}
+
+}  // namespace
+
+VmaClient::VmaClient(std::string base_url, Secret token) : base_url_(std::move(base_url)), token_(std::move(token)) {}
+
+discovery::Inventory VmaClient::discover(const contracts::VcenterAccess& access, const std::string& filter,
+                                         const std::stop_token& stop) {
+    auto body = contracts::to_json(access);
+    body["filter"] = filter;
+    const auto answer = client_for(base_url_, token_, long_limit).post("/api/v1/discover", body, stop);
+    discovery::Inventory inventory;
+    inventory.vcenter_uuid = json::require<std::string>(answer, "vcenter_uuid");
+    inventory.version = json::value_or<std::string>(answer, "version", "");
+    for (const auto& machine : json::require<Json>(answer, "machines")) {
+        inventory.machines.push_back(contracts::source_machine_from(machine));
+    }
+    return inventory;
+}
+
+SourceMachine VmaClient::look_up(const contracts::VcenterAccess& access, const std::string& moref,
+                                 const std::string& instance_uuid, const std::stop_token& stop) {
+    // Found by its instance UUID: a machine that was registered again has another moref (vsphere.md section 1).
+    for (auto& machine : discover(access, "", stop).machines) {
+        if (machine.instance_uuid == instance_uuid) {
+            return std::move(machine);
+        }
+    }
+    throw Error(ErrorCode::not_found, "the vCenter has no machine " + instance_uuid + " (" + moref + ") any more",
+                {.consequence = "The last recovery point is unchanged.",
+                 .remedy = "Was it deleted or moved to another vCenter? Fail over from the last recovery point, or remove it.",
+                 .retry_safe = true});
+}
+
+void VmaClient::start_pass(const contracts::PassRequest& request, const std::stop_token& stop) {
+    client_for(base_url_, token_, short_limit).post("/api/v1/replicate", contracts::to_json(request), stop);
+}
+
+contracts::PassProgress VmaClient::progress(const JobId& job, const std::stop_token& stop) {
+    return contracts::pass_progress_from(client_for(base_url_, token_, short_limit).get("/api/v1/progress/" + job.value, stop));
+}
+
+void VmaClient::stop_pass(const JobId& job) {
+    client_for(base_url_, token_, short_limit).post("/api/v1/jobs/" + job.value + "/stop", Json::object());
+}
+
+void VmaClient::forget_pass(const JobId& job) { client_for(base_url_, token_, short_limit).remove("/api/v1/jobs/" + job.value); }
+
+std::vector<std::string> VmaClient::sweep_snapshots(const contracts::VcenterAccess& access, const std::string& moref,
+                                                    const std::stop_token& stop) {
+    auto body = contracts::to_json(access);
+    body["moref"] = moref;
+    const auto answer = client_for(base_url_, token_, long_limit).post("/api/v1/snapshots/sweep", body, stop);
+    return json::require<std::vector<std::string>>(answer, "remaining");
+}
+
+contracts::PowerState VmaClient::power(const contracts::PowerRequest& request, const std::stop_token& stop) {
+    return contracts::power_state_from(
+        client_for(base_url_, token_, std::chrono::minutes{5}).post("/api/v1/power", contracts::to_json(request), stop));
+}
+
+std::string VmaClient::version() {
+    return json::value_or<std::string>(client_for(base_url_, token_, std::chrono::seconds{5}).get("/health"), "version", "");
+}
+
+}  // namespace mk::oma

@@ -1,0 +1,89 @@
+// vma-api --config FILE: the service of the appliance at the VMware site (api/vma.yaml).
+
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "appliance/vma/engine_process.hpp"
+#include "appliance/vma/job_registry.hpp"
+#include "appliance/vma/routes.hpp"
+#include "base/config.hpp"
+#include "base/log.hpp"
+#include "http/server.hpp"
+#include "os/file.hpp"
+#include "os/signals.hpp"
+#include "vsphere_gateway.hpp"
+
+namespace {
+
+using namespace mk;
+
+const std::set<std::string> known_keys{
+    "listen", "token_file", "state_folder", "engine", "appliance_id", "limits.engines", "limits.discovery_seconds"};
+
+std::string config_path(int argc, char** argv) {
+    if (argc == 3 && std::string(argv[1]) == "--config") {
+        return argv[2];
+    }
+    throw Error(ErrorCode::invalid, "usage: vma-api --config FILE");
+}
+
+http::ServerOptions listen_options(const Config& config) {
+    const std::string listen = config.get("listen", "127.0.0.1:8081");
+    const std::size_t colon = listen.rfind(':');
+    const Config port =
+        Config::from_text("port = " + (colon == std::string::npos ? "" : listen.substr(colon + 1)), {"port"}, "listen");
+    http::ServerOptions options;
+    options.address = listen.substr(0, colon);
+    options.port = static_cast<std::uint16_t>(port.number("port", 8081, 0, 65535));
+    // Calls to vCenters hold a worker each (routes.cpp limits them); the others answer for the jobs.
+    options.workers = 12;
+    return options;
+}
+
+std::string engine_path(const Config& config) {
+    const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "migratekit-engine";
+    const std::string path = config.get("engine", beside.string());
+    if (!std::filesystem::exists(path)) {
+        throw Error(ErrorCode::not_found, "the copy program " + path + " does not exist",
+                    {.remedy = "Install it there or set 'engine' in the configuration."});
+    }
+    return path;
+}
+
+void serve(const Config& config) {
+    const std::string state_folder = config.require("state_folder");
+    os::make_folders(state_folder);
+    const Secret token = os::read_or_create_secret_file(config.require("token_file"));
+    const SystemClock clock;
+    VsphereGateway vcenter(
+        {.discovery = std::chrono::seconds{config.number("limits.discovery_seconds", 300, 5, 3600)}});
+    vma::EngineProcess engine({.program = engine_path(config),
+                               .appliance_id = config.get("appliance_id", "vma"),
+                               .log_folder = state_folder});
+    vma::JobRegistry jobs(state_folder,
+                          {.engines = static_cast<std::size_t>(config.number("limits.engines", 4, 1, 64))}, engine,
+                          vcenter, clock);
+    const http::Router router = vma::make_router(jobs, vcenter, token);
+    http::Server server(listen_options(config),
+                        [&](const http::ServerRequest& request) { return router.handle(request); });
+    log::info("event=listening port={} readers={}", server.port(), vcenter.readers().size());
+    os::notify_ready();
+    log::info("event=stopping signal={}", os::wait_for_termination());
+    server.stop();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    mk::os::block_termination_signals();
+    mk::log::start("vma-api");
+    try {
+        serve(mk::Config::load(config_path(argc, argv), known_keys));
+        mk::log::info("event=stopped");
+        return 0;
+    } catch (const std::exception& caught) {
+        mk::log::error("event=failed cause=\"{}\"", mk::as_error(caught).full_text());
+        return 1;
+    }
+}

@@ -1,0 +1,76 @@
+#include "vsphere_gateway.hpp"
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "engine/time_limit.hpp"
+#include "source/vsphere/vsphere.hpp"
+
+namespace mk {
+
+namespace {
+
+vsphere::Access access_of(const contracts::VcenterAccess& access) {
+    vsphere::Access out;
+    out.url = access.url;
+    out.username = access.username;
+    out.password = access.password;
+    out.certificate_sha256 = access.certificate_sha256;
+    return out;
+}
+
+/// Runs `call` with a token that fires after the limit; its cancellation is then a time-out.
+template <class Call>
+auto within(std::chrono::milliseconds limit, const std::stop_token& stop, const char* what, Call call) {
+    const engine::TimeLimit timer(limit, stop);
+    try {
+        return call(timer.token());
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled && timer.is_over()) {
+            throw Error(ErrorCode::timeout, std::string(what) + " took longer than " + format_duration(limit),
+                        {.remedy = "Look at the load of the vCenter, then try again.", .retry_safe = true});
+        }
+        throw;
+    }
+}
+
+}  // namespace
+
+vma::Discovered VsphereGateway::discover(const contracts::VcenterAccess& access, const std::string& filter,
+                                         const std::stop_token& stop) {
+    return within(limits_.discovery, stop, "discovery", [&](const std::stop_token& token) {
+        const auto vcenter = vsphere::Vcenter::connect(access_of(access), token);
+        return vma::Discovered{.vcenter_uuid = vcenter->instance_uuid(),
+                               .version = vcenter->version(),
+                               .machines = vcenter->discover(filter, token)};
+    });
+}
+
+contracts::PowerState VsphereGateway::power(const contracts::PowerRequest& request, const std::stop_token& stop) {
+    return within(limits_.power, stop, "the power command", [&](const std::stop_token& token) {
+        const auto vcenter = vsphere::Vcenter::connect(access_of(request.vcenter), token);
+        if (request.action == "shutdown") {
+            vcenter->shut_down_guest(request.moref, token);
+        } else if (request.action == "power_off") {
+            vcenter->power_off(request.moref, token);
+        } else if (request.action == "power_on") {
+            vcenter->power_on(request.moref, token);
+        }
+        const vsphere::PowerInfo info = vcenter->power(request.moref, token);
+        return contracts::PowerState{.power_state = info.power_state, .tools_running = info.tools_running};
+    });
+}
+
+vma::Swept VsphereGateway::sweep(const contracts::VcenterAccess& access, const std::string& moref,
+                                 const std::stop_token& stop) {
+    return within(limits_.sweep, stop, "removing snapshots", [&](const std::stop_token& token) {
+        const auto vcenter = vsphere::Vcenter::connect(access_of(access), token);
+        vsphere::SweepResult result = vcenter->sweep_snapshots(moref, token);
+        return vma::Swept{.removed = std::move(result.removed), .remaining = std::move(result.remaining)};
+    });
+}
+
+std::vector<std::string> VsphereGateway::readers() const {
+    return vsphere::available_readers();
+}
+
+}  // namespace mk

@@ -1,0 +1,24 @@
+#pragma once
+// The nouns as the API shows them (api/oma.yaml). Instants are ISO 8601 in UTC, quantities are bytes.
+
+#include "appliance/oma/services.hpp"
+#include "base/json.hpp"
+
+namespace mk::oma {
+
+/// Summary for lists: status, job and flags side by side (gui.md section 4).
+Json view(const machines::Machine& machine, const std::vector<machines::MachineDisk>& disks);
+Json view(const discovery::DiscoveredMachine& machine);
+Json view(const RecoveryPoint& point);
+Json view(const joblog::Job& job);
+Json view(const joblog::Event& event);
+Json view(const replication::ReplicationJob& job);
+Json view(const failover::FailoverJob& job);
+Json view(const failover::PreflightResult& result);
+Json view(const credentials::Credential& credential);
+Json view(const settings::CloudStackSettings& settings);
+Json view(const settings::Resources& resources);
+Json view(const networks::NetworkMapping& mapping);
+Json view(const ledger::Entry& entry);
+
+}  // namespace mk::oma

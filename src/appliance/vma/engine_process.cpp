@@ -1,0 +1,86 @@
+#include "appliance/vma/engine_process.hpp"
+
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <mutex>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.hpp"
+#include "os/file.hpp"
+#include "os/process.hpp"
+
+namespace mk::vma {
+
+namespace {
+
+/// A copy may take weeks; os::Child wants a limit.
+constexpr std::chrono::hours longest_job{24 * 90};
+
+/// Passes a stop request on to the engine as SIGTERM, and to os::Child, which kills, only after the limit. Works on a
+/// pidfd: the number of a process that ended may belong to another one by now.
+class GentleStop {
+  public:
+    GentleStop(int pid, std::chrono::milliseconds limit, const std::stop_token& stop)
+        : process_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))),
+          thread_([this, limit, stop](const std::stop_token& over) { watch(limit, stop, over); }) {
+        if (!process_) {
+            log::warn("event=pidfd_failed pid={}: a stop will kill the engine", pid);
+        }
+    }
+    std::stop_token too_late() const { return too_late_.get_token(); }
+
+  private:
+    void watch(std::chrono::milliseconds limit, const std::stop_token& stop, const std::stop_token& over) {
+        const std::stop_callback wake(stop, [this] {
+            const std::lock_guard lock(mutex_);  // else the notice may fall between the test and the sleep
+            changed_.notify_all();
+        });
+        std::unique_lock lock(mutex_);
+        if (!changed_.wait(lock, over, [&] { return stop.stop_requested(); })) {
+            return;
+        }
+        ::syscall(SYS_pidfd_send_signal, process_.get(), SIGTERM, nullptr, 0);
+        changed_.wait_for(lock, over, limit, [] { return false; });
+        if (!over.stop_requested()) {
+            too_late_.request_stop();
+        }
+    }
+
+    os::Descriptor process_;
+    std::mutex mutex_;
+    std::condition_variable_any changed_;
+    std::stop_source too_late_;
+    std::jthread thread_;  // last: it uses the others
+};
+
+void append(const os::Descriptor& file, const std::string& line) {
+    const std::string text = line + "\n";
+    if (::write(file.get(), text.data(), text.size()) < 0) {
+        log::warn("event=engine_log_failed errno={}", errno);
+    }
+}
+
+}  // namespace
+
+EngineExit EngineProcess::run(const JobId& job, const std::string& order,
+                              const std::function<void(const std::string&)>& on_event, const std::stop_token& stop) {
+    const os::Descriptor log_file =
+        os::open_file(options_.log_folder + "/" + job.value + ".log", O_WRONLY | O_CREAT | O_APPEND);
+    os::Child child = os::Child::start(
+        {.argv = {options_.program, "--parent", std::to_string(::getpid()), "--appliance-id", options_.appliance_id},
+         .input = order});
+    const GentleStop gentle(child.pid(), options_.stop_limit, stop);
+    std::string last_line;
+    const os::Exit exit = child.wait(longest_job, gentle.too_late(), on_event, [&](const std::string& line) {
+        last_line = line;
+        append(log_file, line);
+    });
+    return {.code = exit.code, .signal = exit.signal, .last_output = last_line};
+}
+
+}  // namespace mk::vma

@@ -1,0 +1,29 @@
+#pragma once
+// EngineRunner on the program migratekit-engine, one process per job.
+
+#include <chrono>
+#include <string>
+
+#include "appliance/vma/ports.hpp"
+
+namespace mk::vma {
+
+struct EngineProcessOptions {
+    std::string program;       ///< path of migratekit-engine
+    std::string appliance_id;  ///< marks our snapshots
+    std::string log_folder;    ///< each job's engine log goes to <job>.log in there
+    /// After a stop request, for removing the snapshot; then the engine is killed. More than the engine's own limit.
+    std::chrono::milliseconds stop_limit = std::chrono::minutes{6};
+};
+
+class EngineProcess : public EngineRunner {
+  public:
+    explicit EngineProcess(EngineProcessOptions options) : options_(std::move(options)) {}
+    EngineExit run(const JobId& job, const std::string& order, const std::function<void(const std::string&)>& on_event,
+                   const std::stop_token& stop) override;
+
+  private:
+    EngineProcessOptions options_;
+};
+
+}  // namespace mk::vma

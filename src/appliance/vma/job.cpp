@@ -1,0 +1,183 @@
+#include "appliance/vma/job.hpp"
+
+#include <utility>
+
+#include <fmt/core.h>
+
+#include "base/json_fields.hpp"
+
+namespace mk::vma {
+
+namespace {
+
+Error died(const EngineExit& exit, const std::string& aftermath) {
+    const std::string how = exit.signal != 0 ? fmt::format("was ended by signal {}", exit.signal)
+                                             : fmt::format("ended with status {} without a result", exit.code);
+    const std::string words = exit.last_output.empty() ? "" : ": " + exit.last_output;
+    return Error(ErrorCode::internal, "the copy program " + how + words,
+                 {.consequence = "The copy did not finish; the last recovery point is unchanged." +
+                                 (aftermath.empty() ? "" : " " + aftermath),
+                  .remedy = "Repeat the sync; the job's log on the VMA says more.",
+                  .retry_safe = true});
+}
+
+}  // namespace
+
+Job::Job(contracts::PassRequest request, const Clock& clock)
+    : id_(request.job_id), clock_(clock), request_(std::move(request)) {
+    progress_.job_id = id_;
+    progress_.state = "running";
+    progress_.stage = "Connecting";
+    progress_.heartbeat_ms = to_ms(clock_.now());
+    for (const contracts::PassDisk& disk : request_.disks) {
+        progress_.disks.push_back({.disk_id = disk.disk_id});
+    }
+}
+
+Job::Job(contracts::PassProgress finished, const Clock& clock)
+    : id_(finished.job_id), clock_(clock), progress_(std::move(finished)) {}
+
+bool Job::is_finished() const {
+    const std::lock_guard lock(mutex_);
+    return progress_.state != "running";
+}
+
+std::string Job::machine_key() const {
+    const std::lock_guard lock(mutex_);
+    return progress_.state == "running" ? request_.vcenter.url + " " + request_.moref : "";
+}
+
+contracts::PassProgress Job::progress() const {
+    const std::lock_guard lock(mutex_);
+    contracts::PassProgress now = progress_;
+    if (now.state == "running") {
+        const Instant instant = clock_.now();
+        now.percent = meter_.percent();
+        now.bytes_per_second = meter_.bytes_per_second(instant);
+        now.eta_seconds = meter_.eta_seconds(instant);
+    }
+    return now;
+}
+
+contracts::PassProgress Job::summary() const {
+    contracts::PassProgress short_form = progress();
+    if (short_form.result) {
+        for (contracts::PassDiskResult& disk : short_form.result->disks) {
+            disk.digests.clear();
+        }
+    }
+    return short_form;
+}
+
+std::string Job::order() const {
+    const std::lock_guard lock(mutex_);
+    return json::dump(contracts::to_json(request_));
+}
+
+contracts::VcenterAccess Job::access() const {
+    const std::lock_guard lock(mutex_);
+    return request_.vcenter;
+}
+
+std::string Job::moref() const {
+    const std::lock_guard lock(mutex_);
+    return request_.moref;
+}
+
+bool Job::had_snapshot() const {
+    const std::lock_guard lock(mutex_);
+    return had_snapshot_;
+}
+
+void Job::set_stage(const std::string& stage) {
+    const std::lock_guard lock(mutex_);
+    progress_.stage = stage;
+    progress_.heartbeat_ms = to_ms(clock_.now());
+}
+
+void Job::take_event(const std::string& line) {
+    const contracts::EngineEvent event = contracts::engine_event_from(line);
+    const std::lock_guard lock(mutex_);
+    progress_.heartbeat_ms = to_ms(clock_.now());
+    std::visit([this](const auto& each) { handle(each); }, event);
+}
+
+void Job::handle(const contracts::EngineProgress& event) {
+    progress_.stage = event.stage;
+    progress_.sync_type = event.sync_type;
+    progress_.sent_bytes = event.sent_bytes;
+    progress_.zeroed_bytes = event.zeroed_bytes;
+    progress_.disks = event.disks;
+    Bytes total = 0;
+    Bytes done = 0;
+    for (const contracts::PassDiskProgress& disk : event.disks) {
+        total += disk.total_bytes;
+        done += disk.done_bytes;
+    }
+    meter_.record(clock_.now(), done, total);
+    progress_.total_bytes = meter_.total();
+    progress_.done_bytes = meter_.done();
+}
+
+void Job::handle(const contracts::EngineSnapshot&) {
+    had_snapshot_ = true;
+}
+
+void Job::handle(const contracts::EngineDigests& event) {
+    std::vector<contracts::DigestedRange>& digests = digests_[event.disk_id];
+    digests.insert(digests.end(), event.digests.begin(), event.digests.end());
+}
+
+void Job::handle(const contracts::EngineResult& event) {
+    result_ = event.result;
+    for (contracts::PassDiskResult& disk : result_->disks) {
+        disk.digests = std::move(digests_[disk.disk_id]);
+    }
+}
+
+void Job::handle(const contracts::EngineError& event) {
+    error_ = event.error;
+}
+
+bool Job::has_outcome() const {
+    const std::lock_guard lock(mutex_);
+    return result_ || error_;
+}
+
+void Job::finish(const EngineExit& exit, const std::string& state_when_stopped, const std::string& aftermath) {
+    const std::lock_guard lock(mutex_);
+    if (result_ && exit.code == 0) {
+        progress_.result = std::move(result_);
+        progress_.percent = 100;
+        end("completed");
+        return;
+    }
+    if (error_) {
+        const bool is_cancelled = json::value_or<std::string>(*error_, "code", "") == to_string(ErrorCode::cancelled);
+        progress_.error = error_;
+        end(is_cancelled && !state_when_stopped.empty() ? state_when_stopped : "failed");
+        return;
+    }
+    progress_.error = contracts::to_json(died(exit, aftermath));
+    end("interrupted");
+}
+
+void Job::fail(const std::string& state, const Error& error) {
+    const std::lock_guard lock(mutex_);
+    progress_.error = contracts::to_json(error);
+    end(state);
+}
+
+void Job::end(const std::string& state) {
+    if (state != "completed") {
+        progress_.percent = meter_.percent();
+    }
+    progress_.state = state;
+    progress_.bytes_per_second = 0;
+    progress_.eta_seconds = std::nullopt;
+    progress_.heartbeat_ms = to_ms(clock_.now());
+    request_ = {};  // with the password
+    digests_.clear();
+}
+
+}  // namespace mk::vma

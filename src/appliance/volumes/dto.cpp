@@ -1,0 +1,86 @@
+#include "appliance/volumes/dto.hpp"
+
+#include "base/json_fields.hpp"
+
+namespace mk::volumes_api {
+
+contracts::Volume to_contract(const volumes::VolumeView& view) {
+    return {.volume_id = view.row.id,
+            .vm_context_id = view.row.vm_context_id,
+            .disk_id = view.row.disk_id,
+            .name = view.row.name,
+            .size_bytes = view.row.size,
+            .state = view.state,
+            .type = view.type,
+            .vm_id = view.vm_id,
+            .device_id = view.device_id,
+            .operation_mode = view.operation_mode,
+            .device_path = view.device_path,
+            .symlink_path = view.symlink_path,
+            .snapshot_status = view.row.snapshot_status};
+}
+
+contracts::Snapshot to_contract(const volumes::SnapshotView& view) {
+    return {.volume_id = view.row.id,
+            .snapshot_id = view.row.snapshot_id,
+            .snapshot_name = view.row.snapshot_name,
+            .status = view.row.snapshot_status,
+            .created_at_ms = view.row.snapshot_created_ms,
+            .revertable = view.revertable};
+}
+
+contracts::WriteSession to_contract(const volumes::WriteSessionView& view) {
+    return {.session_id = view.row.id,
+            .job_id = view.row.job_id,
+            .volume_id = view.row.volume_id,
+            .kind = view.row.kind,
+            .state = view.row.state,
+            .nbd_uri = view.nbd_uri,
+            .length = view.row.length,
+            .target_is_zero = view.row.target_is_zero};
+}
+
+contracts::Operation to_contract(const volumes::OperationView& view) {
+    contracts::Operation operation;
+    operation.operation_id = view.id;
+    operation.state = view.state;
+    operation.detail = view.detail;
+    operation.percent = view.percent;
+    if (!view.result.empty()) {
+        operation.result = json::parse(view.result);
+    }
+    if (!view.error.empty()) {
+        operation.error = json::parse(view.error);
+    }
+    return operation;
+}
+
+Json to_json(const volumes::DeviceView& view) {
+    return {{"attached", view.attached},
+            {"device_path", view.device_path},
+            {"symlink_path", view.symlink_path},
+            {"vm_id", view.vm_id.empty() ? Json(nullptr) : Json(view.vm_id)}};
+}
+
+Json to_json(const volumes::MachineVolume& volume) {
+    return {{"volume_id", volume.id.value},
+            {"type", volume.type},
+            {"device_id", json::or_null(volume.device_id)},
+            {"is_replica", volume.is_replica}};
+}
+
+std::vector<volumes::RangeDigest> range_digests_from(const Json& body) {
+    const auto list = json::require<Json>(body, "ranges");
+    if (!list.is_array()) {
+        throw Error(ErrorCode::invalid, "the field 'ranges' is not a list");
+    }
+    std::vector<volumes::RangeDigest> ranges;
+    ranges.reserve(list.size());
+    for (const auto& entry : list) {
+        ranges.push_back({{json::require<Bytes>(entry, "offset"), json::require<Bytes>(entry, "length")},
+                          json::require<std::string>(entry, "sha256")});
+    }
+    return ranges;
+}
+
+}  // namespace mk::volumes_api

@@ -1,0 +1,48 @@
+#pragma once
+// vma-api <-> migratekit-engine, one process per job (decision 1). The engine reads one PassRequest as JSON from stdin
+// (it carries the password, so it is never an argument or a file), writes one EngineEvent per line to stdout, logs to
+// stderr, stops on SIGTERM (snapshot removed first), and exits 0 after a "result" event, 1 after an "error" event.
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "contracts/vma_api.hpp"
+
+namespace mk::contracts {
+
+/// {"type":"progress", ...}: state and rate fields are filled by vma-api.
+struct EngineProgress {
+    std::string stage;
+    std::string sync_type;
+    Bytes sent_bytes = 0;
+    Bytes zeroed_bytes = 0;
+    std::vector<PassDiskProgress> disks;
+};
+/// {"type":"snapshot","moref":...,"name":...}: written as soon as it exists, so that it can be removed if the engine
+/// dies.
+struct EngineSnapshot {
+    std::string moref;
+    std::string name;
+};
+/// {"type":"digests","disk_id":...,"digests":[...]}: a part of PassDiskResult::digests, in order, before the "result"
+/// event, whose own lists are empty: lines stay short, however large the disk.
+struct EngineDigests {
+    DiskId disk_id;
+    std::vector<DigestedRange> digests;
+};
+struct EngineResult {
+    PassResult result;
+};
+struct EngineError {
+    Json error;
+};
+using EngineEvent = std::variant<EngineProgress, EngineSnapshot, EngineDigests, EngineResult, EngineError>;
+/// Longest list in one "digests" event.
+inline constexpr std::size_t digests_per_event = 256;
+
+/// One line without newline, and back. Throws Error{invalid} for anything else.
+std::string engine_event_line(const EngineEvent& event);
+EngineEvent engine_event_from(const std::string& line);
+
+}  // namespace mk::contracts

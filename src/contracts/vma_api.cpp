@@ -1,0 +1,268 @@
+#include "contracts/vma_api.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "base/json_fields.hpp"
+
+namespace mk::contracts {
+
+using json::require;
+using json::value_or;
+
+namespace {
+
+std::string one_of(const Json& json, const char* field, const std::string& fallback,
+                   std::initializer_list<std::string_view> words) {
+    const std::string word = value_or<std::string>(json, field, fallback);
+    if (std::find(words.begin(), words.end(), word) == words.end()) {
+        throw Error(ErrorCode::invalid, std::string("the field '") + field + "' has the unknown value '" + word + "'");
+    }
+    return word;
+}
+
+Json list_in(const Json& json, const char* field) {
+    Json list = require<Json>(json, field);
+    if (!list.is_array()) {
+        throw Error(ErrorCode::invalid, std::string("the field '") + field + "' must be a list");
+    }
+    return list;
+}
+
+std::string require_text(const Json& json, const char* field) {
+    auto text = require<std::string>(json, field);
+    if (text.empty()) {
+        throw Error(ErrorCode::invalid, std::string("the field '") + field + "' is empty");
+    }
+    return text;
+}
+
+Json disk_json(const PassDisk& disk) {
+    return {{"disk_id", disk.disk_id.value},
+            {"target_uri", disk.target_uri},
+            {"target_is_zero", disk.target_is_zero},
+            {"base_change_id", disk.base_change_id},
+            {"base_backing_uuid", disk.base_backing_uuid},
+            {"base_capacity", disk.base_capacity}};
+}
+
+PassDisk disk_from(const Json& json) {
+    PassDisk disk;
+    disk.disk_id = DiskId{require_text(json, "disk_id")};
+    disk.target_uri = require_text(json, "target_uri");
+    disk.target_is_zero = value_or<bool>(json, "target_is_zero", false);
+    disk.base_change_id = value_or<std::string>(json, "base_change_id", "");
+    disk.base_backing_uuid = value_or<std::string>(json, "base_backing_uuid", "");
+    disk.base_capacity = value_or<Bytes>(json, "base_capacity", 0);
+    return disk;
+}
+
+Json disk_result_json(const PassDiskResult& disk) {
+    Json digests = Json::array();
+    for (const DigestedRange& digest : disk.digests) {
+        digests.push_back(to_json(digest));
+    }
+    return {{"disk_id", disk.disk_id.value},
+            {"change_id", disk.change_id},
+            {"backing_uuid", disk.backing_uuid},
+            {"capacity", disk.capacity},
+            {"incremental", disk.incremental},
+            {"full_copy_reason", disk.full_copy_reason},
+            {"planned", disk.planned},
+            {"read", disk.read},
+            {"sent", disk.sent},
+            {"zeroed", disk.zeroed},
+            {"skipped", disk.skipped},
+            {"digests", std::move(digests)}};
+}
+
+PassDiskResult disk_result_from(const Json& json) {
+    PassDiskResult disk;
+    disk.disk_id = DiskId{require_text(json, "disk_id")};
+    disk.change_id = require<std::string>(json, "change_id");
+    disk.backing_uuid = require<std::string>(json, "backing_uuid");
+    disk.capacity = require<Bytes>(json, "capacity");
+    disk.incremental = require<bool>(json, "incremental");
+    disk.full_copy_reason = value_or<std::string>(json, "full_copy_reason", "");
+    disk.planned = require<Bytes>(json, "planned");
+    disk.read = require<Bytes>(json, "read");
+    disk.sent = require<Bytes>(json, "sent");
+    disk.zeroed = require<Bytes>(json, "zeroed");
+    disk.skipped = require<Bytes>(json, "skipped");
+    for (const Json& digest : list_in(json, "digests")) {
+        disk.digests.push_back(digested_range_from(digest));
+    }
+    return disk;
+}
+
+}  // namespace
+
+Json to_json(const VcenterAccess& access) {
+    return {{"vcenter", access.url},
+            {"username", access.username},
+            {"password", access.password.reveal()},
+            {"certificate_sha256", access.certificate_sha256}};
+}
+
+VcenterAccess vcenter_access_from(const Json& json) {
+    VcenterAccess access;
+    access.url = require_text(json, "vcenter");
+    access.username = require_text(json, "username");
+    access.password = Secret{require<std::string>(json, "password")};
+    access.certificate_sha256 = value_or<std::string>(json, "certificate_sha256", "");
+    return access;
+}
+
+Json to_json(const PassRequest& request) {
+    Json out = to_json(request.vcenter);
+    out["job_id"] = request.job_id.value;
+    out["moref"] = request.moref;
+    out["instance_uuid"] = request.instance_uuid;
+    out["machine_name"] = request.machine_name;
+    out["quiesce"] = request.quiesce;
+    out["disks"] = Json::array();
+    for (const PassDisk& disk : request.disks) {
+        out["disks"].push_back(disk_json(disk));
+    }
+    return out;
+}
+
+PassRequest pass_request_from(const Json& json) {
+    PassRequest request;
+    request.job_id = JobId{require_text(json, "job_id")};
+    request.vcenter = vcenter_access_from(json);
+    request.moref = require_text(json, "moref");
+    request.instance_uuid = value_or<std::string>(json, "instance_uuid", "");
+    request.machine_name = value_or<std::string>(json, "machine_name", "");
+    request.quiesce = one_of(json, "quiesce", "try", {"never", "try", "required"});
+    for (const Json& disk : list_in(json, "disks")) {
+        request.disks.push_back(disk_from(disk));
+    }
+    if (request.disks.empty()) {
+        throw Error(ErrorCode::invalid, "the field 'disks' is empty");
+    }
+    return request;
+}
+
+Json to_json(const DigestedRange& digest) {
+    return {{"offset", digest.range.offset}, {"length", digest.range.length}, {"sha256", digest.sha256}};
+}
+
+DigestedRange digested_range_from(const Json& json) {
+    return {.range = {require<Bytes>(json, "offset"), require<Bytes>(json, "length")},
+            .sha256 = require_text(json, "sha256")};
+}
+
+Json to_json(const PassResult& result) {
+    Json disks = Json::array();
+    for (const PassDiskResult& disk : result.disks) {
+        disks.push_back(disk_result_json(disk));
+    }
+    return {{"snapshot_time_ms", result.snapshot_time_ms},
+            {"consistency", result.consistency},
+            {"disks", std::move(disks)}};
+}
+
+PassResult pass_result_from(const Json& json) {
+    PassResult result;
+    result.snapshot_time_ms = require<std::int64_t>(json, "snapshot_time_ms");
+    result.consistency = require<std::string>(json, "consistency");
+    for (const Json& disk : list_in(json, "disks")) {
+        result.disks.push_back(disk_result_from(disk));
+    }
+    return result;
+}
+
+Json to_json(const PassDiskProgress& disk) {
+    return {{"disk_id", disk.disk_id.value}, {"total_bytes", disk.total_bytes}, {"done_bytes", disk.done_bytes}};
+}
+
+PassDiskProgress pass_disk_progress_from(const Json& json) {
+    return {.disk_id = DiskId{require<std::string>(json, "disk_id")},
+            .total_bytes = value_or<Bytes>(json, "total_bytes", 0),
+            .done_bytes = value_or<Bytes>(json, "done_bytes", 0)};
+}
+
+Json to_json(const PassProgress& progress) {
+    Json out = {{"job_id", progress.job_id.value},
+                {"state", progress.state},
+                {"stage", progress.stage},
+                {"sync_type", progress.sync_type},
+                {"percent", progress.percent},
+                {"total_bytes", progress.total_bytes},
+                {"done_bytes", progress.done_bytes},
+                {"sent_bytes", progress.sent_bytes},
+                {"zeroed_bytes", progress.zeroed_bytes},
+                {"bytes_per_second", progress.bytes_per_second},
+                {"heartbeat_ms", progress.heartbeat_ms}};
+    out["eta_seconds"] = json::or_null(progress.eta_seconds);
+    out["disks"] = Json::array();
+    for (const PassDiskProgress& disk : progress.disks) {
+        out["disks"].push_back(to_json(disk));
+    }
+    out["result"] = progress.result ? to_json(*progress.result) : Json(nullptr);
+    out["error"] = json::or_null(progress.error);
+    return out;
+}
+
+PassProgress pass_progress_from(const Json& json) {
+    PassProgress progress;
+    progress.job_id = JobId{require_text(json, "job_id")};
+    progress.state = require_text(json, "state");
+    progress.stage = value_or<std::string>(json, "stage", "");
+    progress.sync_type = value_or<std::string>(json, "sync_type", "");
+    progress.percent = value_or<double>(json, "percent", 0);
+    progress.total_bytes = value_or<Bytes>(json, "total_bytes", 0);
+    progress.done_bytes = value_or<Bytes>(json, "done_bytes", 0);
+    progress.sent_bytes = value_or<Bytes>(json, "sent_bytes", 0);
+    progress.zeroed_bytes = value_or<Bytes>(json, "zeroed_bytes", 0);
+    progress.bytes_per_second = value_or<double>(json, "bytes_per_second", 0);
+    progress.eta_seconds = json::find<std::int64_t>(json, "eta_seconds");
+    progress.heartbeat_ms = value_or<std::int64_t>(json, "heartbeat_ms", 0);
+    for (const Json& disk : value_or<Json>(json, "disks", Json::array())) {
+        progress.disks.push_back(pass_disk_progress_from(disk));
+    }
+    if (const auto result = json::find<Json>(json, "result")) {
+        progress.result = pass_result_from(*result);
+    }
+    progress.error = json::find<Json>(json, "error");
+    return progress;
+}
+
+Json to_json(const PowerRequest& request) {
+    Json out = to_json(request.vcenter);
+    out["moref"] = request.moref;
+    out["action"] = request.action;
+    return out;
+}
+
+PowerRequest power_request_from(const Json& json) {
+    return {.vcenter = vcenter_access_from(json),
+            .moref = require_text(json, "moref"),
+            .action = one_of(json, "action", "state", {"state", "shutdown", "power_off", "power_on"})};
+}
+
+Json to_json(const PowerState& state) {
+    return {{"power_state", state.power_state}, {"tools_running", state.tools_running}};
+}
+
+PowerState power_state_from(const Json& json) {
+    return {.power_state = require_text(json, "power_state"),
+            .tools_running = value_or<bool>(json, "tools_running", false)};
+}
+
+Json to_json(const Error& error) {
+    return {{"code", std::string(to_string(error.code()))}, {"message", error.cause()},
+            {"consequence", error.advice().consequence},    {"remedy", error.advice().remedy},
+            {"retry_safe", error.advice().retry_safe},      {"native", error.native()}};
+}
+
+Error error_from(const Json& json) {
+    const Error error(error_code_from(require<std::string>(json, "code")), require<std::string>(json, "message"),
+                      {.consequence = value_or<std::string>(json, "consequence", ""),
+                       .remedy = value_or<std::string>(json, "remedy", ""),
+                       .retry_safe = value_or<bool>(json, "retry_safe", false)});
+    return error.with_native(value_or<std::string>(json, "native", ""));
+}
+
+}  // namespace mk::contracts

@@ -1,0 +1,136 @@
+#pragma once
+// What oma-api and vma-api exchange (api/vma.yaml), and what vma-api hands to migratekit-engine. The VMA stores no
+// vCenter credentials: they come with each request, in bodies only.
+//
+//   POST /api/v1/discover                {vcenter, username, password, certificate_sha256, filter?} -> {vcenter_uuid,
+//   version, machines[]} POST /api/v1/replicate               PassRequest -> 202 {job_id}; the same job_id again
+//   answers 202 and starts nothing GET  /api/v1/progress/{job}          PassProgress; unknown job 404 (DD 1) GET
+//   /api/v1/jobs                    {jobs: [PassProgress]} POST /api/v1/jobs/{job}/stop         202 DELETE
+//   /api/v1/jobs/{job}            forgets a finished job; 409 while it runs; 404 when unknown POST /api/v1/power
+//   PowerRequest -> PowerState POST /api/v1/snapshots/sweep         {vcenter.., moref} -> {removed: [names], remaining:
+//   [names]}: only snapshots of ours GET  /health                         {status, version, readers: ["folder", ...]}
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+#include "base/json.hpp"
+#include "base/secret.hpp"
+#include "model/ids.hpp"
+
+namespace mk::contracts {
+
+/// How to reach a vCenter. In JSON: vcenter (URL or host), username, password, certificate_sha256.
+struct VcenterAccess {
+    std::string url;  ///< "https://host[:port]/sdk"; "host" is completed
+    std::string username;
+    Secret password;
+    std::string certificate_sha256;
+};
+Json to_json(const VcenterAccess& access);
+VcenterAccess vcenter_access_from(const Json& json);
+
+struct PassDisk {
+    DiskId disk_id;
+    std::string target_uri;  ///< NBD URI of the write session's export
+    bool target_is_zero = false;
+    std::string base_change_id;  ///< empty: full copy
+    std::string base_backing_uuid;
+    Bytes base_capacity = 0;
+};
+
+struct PassRequest {
+    JobId job_id;
+    VcenterAccess vcenter;
+    std::string moref;
+    std::string instance_uuid;
+    std::string machine_name;     ///< for messages only
+    std::string quiesce = "try";  ///< never, try, required
+    std::vector<PassDisk> disks;
+};
+/// Carries the password: for request bodies and the engine's stdin only, never for logs or files.
+Json to_json(const PassRequest& request);
+PassRequest pass_request_from(const Json& json);
+
+struct PassDiskProgress {
+    DiskId disk_id;
+    Bytes total_bytes = 0;  ///< that must be handled; 0 while unknown
+    Bytes done_bytes = 0;
+};
+
+Json to_json(const PassDiskProgress& disk);
+PassDiskProgress pass_disk_progress_from(const Json& json);
+
+struct DigestedRange {
+    Range range;
+    std::string sha256;
+};
+Json to_json(const DigestedRange& digest);
+DigestedRange digested_range_from(const Json& json);
+
+/// What a finished pass reports of a disk.
+struct PassDiskResult {
+    DiskId disk_id;
+    std::string change_id;
+    std::string backing_uuid;
+    Bytes capacity = 0;
+    bool incremental = false;
+    std::string full_copy_reason;
+    Bytes planned = 0, read = 0, sent = 0, zeroed = 0, skipped = 0;
+    std::vector<DigestedRange> digests;
+};
+
+struct PassResult {
+    std::int64_t snapshot_time_ms = 0;
+    std::string consistency;
+    std::vector<PassDiskResult> disks;
+};
+
+/// GET /api/v1/progress/{job}. `percent` and `total_bytes` are the names of the inventory (C2).
+struct PassProgress {
+    JobId job_id;
+    std::string state;      ///< running, completed, failed, cancelled, interrupted (VMA or engine died)
+    std::string stage;      ///< gui.md section 5
+    std::string sync_type;  ///< "initial", "incremental" or "" while unknown
+    double percent = 0;     ///< of bytes that must move; 100 only when flushed
+    Bytes total_bytes = 0;
+    Bytes done_bytes = 0;
+    Bytes sent_bytes = 0;
+    Bytes zeroed_bytes = 0;
+    double bytes_per_second = 0;  ///< mean of the last 10 s
+    std::optional<std::int64_t> eta_seconds;
+    std::int64_t heartbeat_ms = 0;  ///< when the engine last spoke
+    std::vector<PassDiskProgress> disks;
+    std::optional<PassResult> result;  ///< when completed
+    std::optional<Json> error;         ///< when failed: code, message, consequence, remedy, retry_safe, native
+};
+Json to_json(const PassProgress& progress);
+PassProgress pass_progress_from(const Json& json);
+Json to_json(const PassResult& result);
+PassResult pass_result_from(const Json& json);
+
+struct PowerRequest {
+    VcenterAccess vcenter;
+    std::string moref;
+    std::string action;  ///< state, shutdown (guest), power_off, power_on. All are safe to repeat.
+};
+Json to_json(const PowerRequest& request);
+PowerRequest power_request_from(const Json& json);
+
+struct PowerState {
+    std::string power_state;  ///< poweredOn, poweredOff, suspended
+    bool tools_running = false;
+};
+Json to_json(const PowerState& state);
+PowerState power_state_from(const Json& json);
+
+/// {code, message, consequence, remedy, retry_safe, native} and back.
+Json to_json(const Error& error);
+Error error_from(const Json& json);
+
+}  // namespace mk::contracts

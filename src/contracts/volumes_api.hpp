@@ -1,0 +1,113 @@
+#pragma once
+// What oma-api and volume-daemon exchange (api/volumes.yaml). Everything that may take long answers 202 {operation_id};
+// the caller polls GET /api/v1/operations/{id}. Every call is safe to repeat: the state read back from reality decides.
+//
+//   POST   /api/v1/volumes                     CreateVolume -> operation, result Volume; one volume per (vm_context_id,
+//   disk_id) GET    /api/v1/volumes?vm_context_id=      {volumes: [Volume]} GET    /api/v1/volumes/{id} Volume, with
+//   what CloudStack says now POST   /api/v1/volumes/{id}/attach         {vm_id?, device_id?}: without vm_id to the
+//   appliance -> operation, result Volume POST   /api/v1/volumes/{id}/attach-root    {vm_id} -> operation, result
+//   Volume POST   /api/v1/volumes/{id}/detach         {} -> operation, result Volume POST   /api/v1/volumes/{id}/resize
+//   {size_bytes} -> operation, result Volume (grows only) DELETE /api/v1/volumes/{id}                -> operation;
+//   refused while attached or while a snapshot of ours exists GET    /api/v1/volumes/{id}/device         {attached,
+//   device_path, symlink_path, vm_id} POST   /api/v1/volumes/{id}/digest         {} -> operation, result {digest}:
+//   whole volume read back from the device POST   /api/v1/snapshots                   {volume_id, name} -> operation,
+//   result Snapshot (waited for until BackedUp) POST   /api/v1/snapshots/{volume_id}/revert  {} -> operation, result
+//   Snapshot; volume must be detached DELETE /api/v1/snapshots/{volume_id}       -> operation; the row is cleared only
+//   when the absence was seen (DD 24) GET    /api/v1/snapshots/vm/{vm_context_id}  {snapshots: [Snapshot]} POST
+//   /api/v1/machines/{vm_id}/discard-default-root  {} -> operation, result {volume_id}: detaches and deletes the root
+//                                              volume that a shell machine was deployed with; refuses replicas
+//   GET    /api/v1/machines/{vm_id}/volumes    {volumes: [{volume_id, type, device_id, is_replica}]} as CloudStack says
+//   now POST   /api/v1/write-sessions              OpenWriteSession -> WriteSession GET /api/v1/write-sessions?job_id=
+//   {sessions: [WriteSession]} POST   /api/v1/write-sessions/{id}/verify  {ranges: [{offset, length, sha256}]} ->
+//   operation, result {mismatches: [{offset, length}]} POST   /api/v1/write-sessions/{id}/commit  {} -> operation,
+//   result {digest, bytes}: seals, applies, closes; restartable DELETE /api/v1/write-sessions/{id}         abort; the
+//   volume of a staged session is untouched GET    /api/v1/operations/{id}             Operation GET    /health
+//   {status, version}
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "base/bytes.hpp"
+#include "base/json.hpp"
+#include "model/ids.hpp"
+
+namespace mk::contracts {
+
+struct CreateVolume {
+    VmContextId vm_context_id;
+    DiskId disk_id;
+    std::string name;
+    Bytes size_bytes = 0;
+};
+Json to_json(const CreateVolume& request);
+CreateVolume create_volume_from(const Json& json);
+
+struct Volume {
+    VolumeId volume_id;
+    VmContextId vm_context_id;
+    DiskId disk_id;
+    std::string name;
+    Bytes size_bytes = 0;
+    std::string state;                    ///< CloudStack's: Allocated, Ready ...
+    std::string type;                     ///< ROOT, DATADISK
+    std::optional<CloudMachineId> vm_id;  ///< attached to
+    std::optional<int> device_id;
+    std::string operation_mode;  ///< "oma" (at the appliance), "failover" (at another machine), "" (detached)
+    std::string device_path;     ///< on the appliance; empty elsewhere
+    std::string symlink_path;
+    std::string snapshot_status;  ///< none, creating, ready, failed, rollback_complete (J3)
+};
+Json to_json(const Volume& volume);
+Volume volume_from(const Json& json);
+
+struct Snapshot {
+    VolumeId volume_id;
+    std::optional<CloudSnapshotId> snapshot_id;
+    std::string snapshot_name;
+    std::string status;
+    std::optional<std::int64_t> created_at_ms;
+    bool revertable = false;
+};
+Json to_json(const Snapshot& snapshot);
+Snapshot snapshot_from(const Json& json);
+
+struct OpenWriteSession {
+    JobId job_id;
+    VolumeId volume_id;
+    Bytes length = 0;          ///< capacity of the source disk; the volume may be longer
+    std::string kind;          ///< direct, staged
+    bool expect_zero = false;  ///< direct only: the volume was just created and nobody wrote to it
+    Bytes expected_bytes = 0;  ///< staged: what will about arrive; refused (exhausted) when it cannot fit
+};
+Json to_json(const OpenWriteSession& request);
+OpenWriteSession open_write_session_from(const Json& json);
+
+struct WriteSession {
+    WriteSessionId session_id;
+    JobId job_id;
+    VolumeId volume_id;
+    std::string kind;
+    std::string state;    ///< open, committing, committed, aborted
+    std::string nbd_uri;  ///< empty unless open
+    Bytes length = 0;
+    bool target_is_zero = false;
+};
+Json to_json(const WriteSession& session);
+WriteSession write_session_from(const Json& json);
+
+struct Operation {
+    std::string operation_id;
+    std::string state;   ///< running, completed, failed, interrupted (the daemon died; repeat the call)
+    std::string detail;  ///< what it is doing now, for people
+    double percent = 0;
+    std::optional<Json> result;
+    std::optional<Json> error;  ///< as contracts::to_json(Error)
+};
+Json to_json(const Operation& operation);
+Operation operation_from(const Json& json);
+
+}  // namespace mk::contracts

@@ -1,0 +1,37 @@
+#pragma once
+// What is asked for, and the steps that follow from it. Pure computation.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "control/joblog/job_log.hpp"
+#include "control/machines/machine.hpp"
+
+namespace mk::failover {
+
+struct FailoverRequest {
+    bool live = false;
+    std::vector<std::string> network_ids;        ///< in NIC order; empty = by mapping, then the configured default
+    std::string probe;                           ///< how the boot is proven; see BootCheck
+    std::chrono::seconds boot_limit{600};
+    std::optional<std::chrono::seconds> test_duration;
+    bool auto_cleanup = false;
+    bool force_power_off = false;                ///< live: power off when the guest does not shut down
+    std::chrono::seconds shutdown_limit{600};
+};
+
+/// Throws Error{invalid} for durations that are negative or absurd (> 30 days).
+void check_request(const FailoverRequest& request);
+std::vector<joblog::StepPlan> failover_steps(bool live);
+/// The ten steps of the inventory (H1), in their order; a failed live failover also restarts the source.
+std::vector<joblog::StepPlan> rollback_steps(bool live);
+
+/// The machine's disks with the boot disk first, the others in source order (K1).
+std::vector<machines::MachineDisk> boot_disk_first(std::vector<machines::MachineDisk> disks, const DiskId& boot_disk);
+/// "test-failover-<context>-<volume>-<unix time>" (J6), "live-failover-..." (G16); at most 255 characters.
+std::string snapshot_name(bool live, const VmContextId& vm, const VolumeId& volume, Instant now);
+/// "<vm>-test-<timestamp>" (G15) or the machine's own name for a live failover, by the CloudStack rules.
+std::string destination_name(bool live, const std::string& vm_name, Instant now);
+
+}  // namespace mk::failover

@@ -1,0 +1,60 @@
+#pragma once
+// Rows of failover_jobs. Thread-safe.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "db/database.hpp"
+#include "model/ids.hpp"
+
+namespace mk::failover {
+
+struct FailoverJob {
+    JobId job_id;
+    VmContextId vm_context_id;
+    bool live = false;
+    std::string status;  ///< pending, running, completed, failed, cleanup, rolled_back
+    std::string source_vm_name;
+    std::string source_vm_spec;
+    RecoveryPointId recovery_point_id;
+    CloudMachineId destination_vm_id;
+    std::string destination_vm_name;
+    std::string network_mappings;  ///< JSON text: network ids in NIC order, and the probe
+    std::optional<std::int64_t> test_duration_s;
+    bool auto_cleanup = false;
+    std::string boot_verdict;
+    std::string boot_evidence;
+    std::string verdict;
+    std::string verdict_note;
+    Instant created{};
+    std::optional<Instant> completed;
+};
+
+class FailoverRepository {
+  public:
+    FailoverRepository(std::shared_ptr<db::Database> database, const Clock& clock);
+    void add(db::Session& session, const FailoverJob& job);
+    std::optional<FailoverJob> find(const JobId& job) const;
+    /// The newest of the machine.
+    std::optional<FailoverJob> latest(const VmContextId& vm) const;
+    /// Tests that run, whose time is over and that asked to be rolled back by themselves.
+    std::vector<FailoverJob> due_for_rollback(Instant now) const;
+    void set_status(const JobId& job, const std::string& status, const std::string& error = {});
+    void set_recovery_point(const JobId& job, const RecoveryPointId& point);
+    void set_destination(const JobId& job, const CloudMachineId& machine, const std::string& name);
+    void set_boot(const JobId& job, const std::string& verdict, const std::string& evidence);
+    void set_verdict(const JobId& job, const std::string& verdict, const std::string& note);
+    void complete(const JobId& job);
+
+  private:
+    void update(const JobId& job, const std::string& assignments, db::Parameters values);
+
+    std::shared_ptr<db::Database> database_;
+    const Clock& clock_;
+};
+
+}  // namespace mk::failover

@@ -1,0 +1,55 @@
+#pragma once
+// Managed machines in the database, and the one gate through which every job of a machine must go. Thread-safe.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "control/joblog/job_log.hpp"
+#include "control/machines/machine.hpp"
+#include "db/database.hpp"
+
+namespace mk::machines {
+
+class MachineRepository {
+  public:
+    MachineRepository(std::shared_ptr<db::Database> database, joblog::JobLog& job_log, const Clock& clock);
+
+    /// Adds the machine as "discovered". Throws Error{conflict} naming the context when it is managed already.
+    VmContextId add(const CredentialId& credential, const SourceMachine& source);
+    /// Updates what discovery saw; disk rows are added, never dropped. Specification changes go to the history.
+    void update_source(const VmContextId& id, const SourceMachine& source);
+    void remove(const VmContextId& id);
+
+    std::optional<Machine> find(const VmContextId& id) const;
+    /// By context id, name, or unique prefix of either. Throws Error{not_found}, or Error{conflict} naming the candidates.
+    Machine require(const std::string& words) const;
+    std::optional<Machine> find_by_source(const std::string& vcenter_uuid, const std::string& instance_uuid) const;
+    std::vector<Machine> list() const;
+    /// In source order.
+    std::vector<MachineDisk> disks(const VmContextId& id) const;
+    void set_disk_volume(const VmContextId& id, const DiskId& disk, const VolumeId& volume);
+    void set_disk_progress(const VmContextId& id, const DiskId& disk, Bytes total, Bytes done);
+
+    /// The gate: in one transaction checks that `action` is allowed in the machine's state and that no job runs, starts the
+    /// job, and moves the machine to `during`. Throws Error{conflict} with the reason and what to do instead.
+    /// `also` may write more rows of the same start (job id given) or refuse by throwing.
+    JobId begin(const VmContextId& id, MachineAction action, MachineStatus during, const joblog::JobStart& start,
+                const std::function<void(db::Session&, const JobId&)>& also = {});
+    /// Moves the machine on while its job runs. The change must be in the table.
+    void set_status(const VmContextId& id, MachineStatus status, const std::string& reason = {});
+    /// The job is over: releases the machine in the state `status`.
+    void finish(const VmContextId& id, const JobId& job, MachineStatus status, const std::string& reason = {});
+    void set_last_sync(const VmContextId& id, Instant when);
+    void set_last_test(const VmContextId& id, Instant when, const std::string& verdict);
+
+  private:
+    std::shared_ptr<db::Database> database_;
+    joblog::JobLog& job_log_;
+    const Clock& clock_;
+};
+
+}  // namespace mk::machines

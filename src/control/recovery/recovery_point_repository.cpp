@@ -1,0 +1,124 @@
+#include "control/recovery/recovery_point_repository.hpp"
+
+#include <algorithm>
+
+namespace mk::recovery {
+
+namespace {
+
+constexpr const char* point_columns = "id, vm_context_id, job_id, snapshot_ms, consistency, state";
+
+RecoveryPointDisk disk_from(const db::Row& row) {
+    RecoveryPointDisk disk;
+    disk.disk_id.value = row.text("disk_id");
+    disk.volume_id.value = row.text("volume_id");
+    disk.change_id = row.text("change_id");
+    disk.backing_uuid = row.text("backing_uuid");
+    disk.capacity = static_cast<Bytes>(row.number("capacity_bytes"));
+    disk.incremental = row.flag("incremental");
+    disk.bytes_changed = static_cast<Bytes>(row.number("bytes_changed"));
+    disk.bytes_sent = static_cast<Bytes>(row.number("bytes_sent"));
+    disk.digest = row.text_or_null("digest").value_or("");
+    return disk;
+}
+
+void insert_disk(db::Session& session, const RecoveryPointId& point, const RecoveryPointDisk& disk) {
+    session.execute(
+        "INSERT INTO recovery_point_disks (recovery_point_id, disk_id, volume_id, change_id, backing_uuid, capacity_bytes,"
+        " incremental, bytes_changed, bytes_sent) VALUES (:point, :disk, :volume, :change_id, :backing, :capacity, :incremental,"
+        " :changed, :sent)",
+        {{"point", point.value},
+         {"disk", disk.disk_id.value},
+         {"volume", disk.volume_id.value},
+         {"change_id", disk.change_id},
+         {"backing", disk.backing_uuid},
+         {"capacity", static_cast<std::int64_t>(disk.capacity)},
+         {"incremental", std::int64_t{disk.incremental ? 1 : 0}},
+         {"changed", static_cast<std::int64_t>(disk.bytes_changed)},
+         {"sent", static_cast<std::int64_t>(disk.bytes_sent)}});
+}
+
+}  // namespace
+
+RecoveryPointRepository::RecoveryPointRepository(std::shared_ptr<db::Database> database, const Clock& clock)
+    : database_(std::move(database)), clock_(clock) {}
+
+RecoveryPointId RecoveryPointRepository::commit(db::Session& session, const RecoveryPoint& point) {
+    const RecoveryPointId id{new_uuid()};
+    const auto now = to_ms(clock_.now());
+    session.execute(
+        "INSERT INTO recovery_points (id, vm_context_id, job_id, snapshot_ms, consistency, state, created_ms)"
+        " VALUES (:id, :vm, :job, :snapshot, :consistency, 'committed', :now)",
+        {{"id", id.value},
+         {"vm", point.vm_context_id.value},
+         {"job", point.job_id.value},
+         {"snapshot", to_ms(point.snapshot_time)},
+         {"consistency", point.consistency},
+         {"now", now}});
+    for (const auto& disk : point.disks) {
+        insert_disk(session, id, disk);
+        session.execute(
+            "INSERT INTO cbt_history (id, vm_context_id, disk_id, change_id, job_id, sync_success, created_ms)"
+            " VALUES (:id, :vm, :disk, :change_id, :job, 1, :now)",
+            {{"id", new_uuid()},
+             {"vm", point.vm_context_id.value},
+             {"disk", disk.disk_id.value},
+             {"change_id", disk.change_id},
+             {"job", point.job_id.value},
+             {"now", now}});
+    }
+    return id;
+}
+
+void RecoveryPointRepository::mark_applied(const RecoveryPointId& id,
+                                           const std::vector<std::pair<DiskId, std::string>>& digests) {
+    database_->transact([&](db::Session& session) {
+        for (const auto& [disk, digest] : digests) {
+            session.execute(
+                "UPDATE recovery_point_disks SET digest = :digest WHERE recovery_point_id = :id AND disk_id = :disk",
+                {{"digest", digest}, {"id", id.value}, {"disk", disk.value}});
+        }
+        session.execute("UPDATE recovery_points SET state = 'applied' WHERE id = :id", {{"id", id.value}});
+    });
+}
+
+RecoveryPoint RecoveryPointRepository::with_disks(const db::Row& row) const {
+    RecoveryPoint point;
+    point.id.value = row.text("id");
+    point.vm_context_id.value = row.text("vm_context_id");
+    point.job_id.value = row.text("job_id");
+    point.snapshot_time = from_ms(row.number("snapshot_ms"));
+    point.consistency = row.text("consistency");
+    point.applied = row.text("state") == "applied";
+    for (const auto& disk : database_->query(
+             "SELECT disk_id, volume_id, change_id, backing_uuid, capacity_bytes, incremental, bytes_changed, bytes_sent, digest"
+             " FROM recovery_point_disks WHERE recovery_point_id = :id ORDER BY disk_id",
+             {{"id", point.id.value}})) {
+        point.disks.push_back(disk_from(disk));
+    }
+    return point;
+}
+
+std::optional<RecoveryPoint> RecoveryPointRepository::latest(const VmContextId& vm) const {
+    auto found = list(vm, 1);
+    return found.empty() ? std::nullopt : std::optional<RecoveryPoint>(std::move(found.front()));
+}
+
+std::optional<RecoveryPoint> RecoveryPointRepository::of_job(const JobId& job) const {
+    const auto row = database_->query_one(
+        std::string("SELECT ") + point_columns + " FROM recovery_points WHERE job_id = :job", {{"job", job.value}});
+    return row ? std::optional<RecoveryPoint>(with_disks(*row)) : std::nullopt;
+}
+
+std::vector<RecoveryPoint> RecoveryPointRepository::list(const VmContextId& vm, int limit) const {
+    std::vector<RecoveryPoint> points;
+    for (const auto& row : database_->query(std::string("SELECT ") + point_columns +
+                                                " FROM recovery_points WHERE vm_context_id = :vm ORDER BY id DESC LIMIT " +
+                                                std::to_string(std::clamp(limit, 1, 1000)),
+                                            {{"vm", vm.value}})) {
+        points.push_back(with_disks(row));
+    }
+    return points;
+}
+
+}  // namespace mk::recovery

@@ -1,0 +1,192 @@
+#include "model/machine_status.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "model/words.hpp"
+
+namespace mk {
+
+namespace {
+
+using S = MachineStatus;
+using A = MachineAction;
+
+constexpr words::Table<S, 12> statuses{{
+    {S::discovered, "discovered"},
+    {S::initial_sync, "initial_sync"},
+    {S::replicating, "replicating"},
+    {S::ready_for_failover, "ready_for_failover"},
+    {S::failed, "failed"},
+    {S::failing_over_test, "failing_over_test"},
+    {S::failed_over_test, "failed_over_test"},
+    {S::rolling_back, "rolling_back"},
+    {S::failing_over_live, "failing_over_live"},
+    {S::failed_over_live, "failed_over_live"},
+    {S::committed, "committed"},
+    {S::cleanup_required, "cleanup_required"},
+}};
+
+constexpr words::Table<S, 12> labels{{
+    {S::discovered, "Not replicated"},
+    {S::initial_sync, "Initial sync"},
+    {S::replicating, "Syncing changes"},
+    {S::ready_for_failover, "Ready"},
+    {S::failed, "Sync failed"},
+    {S::failing_over_test, "Test starting"},
+    {S::failed_over_test, "Test running"},
+    {S::rolling_back, "Rolling back"},
+    {S::failing_over_live, "Failing over"},
+    {S::failed_over_live, "Failed over"},
+    {S::committed, "Migrated"},
+    {S::cleanup_required, "Cleanup required"},
+}};
+
+constexpr words::Table<A, 7> actions{{
+    {A::sync, "sync"},
+    {A::full_sync, "full_sync"},
+    {A::test_failover, "test_failover"},
+    {A::finish_test, "finish_test"},
+    {A::live_failover, "live_failover"},
+    {A::cleanup, "cleanup"},
+    {A::remove, "remove"},
+}};
+
+const std::vector<S>& followers(S from) {
+    // A failover that fails before it changed anything, or undid itself, goes straight back to ready.
+    // A first sync that was stopped before its first recovery point leaves a machine that is not replicated.
+    static const std::vector<std::pair<S, std::vector<S>>> table{
+        {S::discovered, {S::initial_sync}},
+        {S::initial_sync, {S::ready_for_failover, S::discovered, S::failed, S::cleanup_required}},
+        {S::replicating, {S::ready_for_failover, S::failed, S::cleanup_required}},
+        {S::ready_for_failover, {S::replicating, S::initial_sync, S::failing_over_test, S::failing_over_live}},
+        {S::failed, {S::initial_sync, S::replicating, S::failing_over_test, S::failing_over_live}},
+        {S::failing_over_test,
+         {S::failed_over_test, S::rolling_back, S::ready_for_failover, S::failed, S::cleanup_required}},
+        {S::failed_over_test, {S::rolling_back}},
+        {S::rolling_back, {S::ready_for_failover, S::failed, S::cleanup_required}},
+        {S::failing_over_live,
+         {S::failed_over_live, S::rolling_back, S::ready_for_failover, S::failed, S::cleanup_required}},
+        {S::failed_over_live, {S::committed, S::rolling_back}},
+        {S::committed, {}},
+        {S::cleanup_required, {S::rolling_back}},
+    };
+    static const std::vector<S> none;
+    const auto row = std::find_if(table.begin(), table.end(), [&](const auto& entry) { return entry.first == from; });
+    return row == table.end() ? none : row->second;
+}
+
+std::vector<A> permitted(S status) {
+    switch (status) {
+        case S::discovered:
+            return {A::sync, A::full_sync, A::remove};
+        case S::ready_for_failover:
+        case S::failed:
+            return {A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove};
+        case S::failed_over_test:
+            return {A::finish_test};
+        case S::committed:
+            return {A::remove};
+        case S::cleanup_required:
+            return {A::cleanup, A::remove};
+        case S::initial_sync:
+        case S::replicating:
+        case S::failing_over_test:
+        case S::rolling_back:
+        case S::failing_over_live:
+        case S::failed_over_live:
+            return {};
+    }
+    return {};
+}
+
+/// What is in the way in this state, and the way out.
+std::string obstacle(S status) {
+    switch (status) {
+        case S::discovered:
+            return "the machine has no recovery point yet; start the first sync";
+        case S::initial_sync:
+        case S::replicating:
+            return "a sync is running; wait for its end or stop it";
+        case S::failing_over_test:
+            return "a test failover is starting; wait for it or stop it, which rolls it back";
+        case S::failed_over_test:
+            return "a test is running; finish the test first, which rolls it back";
+        case S::rolling_back:
+            return "a rollback is running; wait for its end";
+        case S::failing_over_live:
+            return "a live failover is running; wait for its end";
+        case S::failed_over_live:
+            return "the machine runs in the cloud; commit the failover or go back first";
+        case S::committed:
+            return "the machine was migrated; all that is left is to remove it from management";
+        case S::cleanup_required:
+            return "an operation left something behind; clean up first";
+        case S::ready_for_failover:
+        case S::failed:
+            return "there is nothing of that kind to end; the machine is neither in a test nor in need of cleanup";
+    }
+    return "the state is unknown";
+}
+
+}  // namespace
+
+std::string_view to_string(MachineStatus status) {
+    return words::word_of(statuses, status);
+}
+MachineStatus machine_status_from(std::string_view word) {
+    return words::value_of(statuses, word, "machine status");
+}
+std::string_view label(MachineStatus status) {
+    return words::word_of(labels, status);
+}
+std::string_view to_string(MachineAction action) {
+    return words::word_of(actions, action);
+}
+
+std::optional<std::string> refusal(MachineStatus status, MachineAction action, bool has_recovery_point) {
+    const std::vector<A> allowed = permitted(status);
+    const bool is_failover = action == A::test_failover || action == A::live_failover;
+    if (std::find(allowed.begin(), allowed.end(), action) == allowed.end()) {
+        const bool ends_something = action == A::finish_test || action == A::cleanup;
+        return obstacle(ends_something && status == S::discovered ? S::ready_for_failover : status);
+    }
+    if (is_failover && !has_recovery_point) {
+        return obstacle(S::discovered);
+    }
+    return std::nullopt;
+}
+
+bool is_legal(MachineStatus from, MachineStatus to) {
+    const std::vector<S>& next = followers(from);
+    return from == to || std::find(next.begin(), next.end(), to) != next.end();
+}
+
+std::string next_step(MachineStatus status, bool ever_tested) {
+    switch (status) {
+        case S::discovered:
+            return "Start first sync";
+        case S::ready_for_failover:
+            return ever_tested ? "Live failover" : "Test failover";
+        case S::failed:
+            return "Try again";
+        case S::failing_over_test:
+        case S::rolling_back:
+        case S::failing_over_live:
+            return "Watch";
+        case S::failed_over_test:
+            return "Finish test";
+        case S::failed_over_live:
+            return "Commit or go back";
+        case S::committed:
+            return "Remove from management";
+        case S::cleanup_required:
+            return "Clean up";
+        case S::initial_sync:
+        case S::replicating:
+            return "";
+    }
+    return "";
+}
+
+}  // namespace mk

@@ -1,0 +1,46 @@
+#pragma once
+// Where a managed machine is in its life (gui.md section 4), what may be done in each state, and the only legal changes.
+//
+//  discovered -> initial_sync -> ready_for_failover <-> replicating
+//  ready -> failing_over_test -> failed_over_test -> rolling_back -> ready
+//  ready -> failing_over_live -> failed_over_live -> committed
+//  any "...ing" state -> failed | cleanup_required when it breaks; cleanup_required -> rolling_back
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace mk {
+
+enum class MachineStatus {
+    discovered,
+    initial_sync,
+    replicating,
+    ready_for_failover,
+    failed,
+    failing_over_test,
+    failed_over_test,
+    rolling_back,
+    failing_over_live,
+    failed_over_live,
+    committed,
+    cleanup_required,
+};
+
+enum class MachineAction { sync, full_sync, test_failover, finish_test, live_failover, cleanup, remove };
+
+std::string_view to_string(MachineStatus status);
+MachineStatus machine_status_from(std::string_view word);
+/// The label of gui.md section 4: "Ready", "Test running" ...
+std::string_view label(MachineStatus status);
+std::string_view to_string(MachineAction action);
+
+/// Nothing when the action may start in this state; otherwise the reason with what to do instead, for the operator.
+/// A failover needs a recovery point; a machine whose last sync failed may still have one.
+std::optional<std::string> refusal(MachineStatus status, MachineAction action, bool has_recovery_point = true);
+/// Whether the table knows this change. Staying in a state is always legal.
+bool is_legal(MachineStatus from, MachineStatus to);
+/// The next step offered to the operator: "Start first sync", "Test failover" ...; empty for none.
+std::string next_step(MachineStatus status, bool ever_tested);
+
+}  // namespace mk

@@ -1,0 +1,161 @@
+#include "source/vsphere/disk_readers.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "block/nbd.hpp"
+#include "os/file.hpp"
+#include "os/process.hpp"
+#include "source/vsphere/nbdkit_process.hpp"
+#include "source/vsphere/requests.hpp"
+#include "source/vsphere/server_names.hpp"
+
+namespace mk::vsphere {
+namespace {
+
+constexpr std::chrono::seconds probe_limit{10};
+
+/// nbdkit and the connection to it; the connection goes first.
+class NbdkitReader : public block::BlockSource {
+  public:
+    explicit NbdkitReader(std::unique_ptr<NbdkitProcess> process) : process_(std::move(process)) {
+        told([&] { source_ = block::open_nbd_source(process_->uri(), {.max_request = 2 * MiB}); });
+    }
+    Bytes capacity() const override { return source_->capacity(); }
+    Bytes max_request() const override { return source_->max_request(); }
+    void read(Bytes offset, std::span<std::byte> buffer, const std::stop_token& stop) override {
+        told([&] { source_->read(offset, buffer, stop); });
+    }
+    std::vector<block::Extent> extents(Range range, const std::stop_token& stop) override {
+        return source_->extents(range, stop);
+    }
+
+  private:
+    /// NBD carries an errno at most; nbdkit's own words say what happened.
+    void told(const std::function<void()>& action) {
+        try {
+            action();
+        } catch (const Error& error) {
+            const auto words = process_->last_words();
+            if (error.code() == ErrorCode::cancelled || words.empty()) {
+                throw;
+            }
+            throw Error(error.code(), error.cause() + " (" + words + ")", error.advice()).with_native(error.native());
+        }
+    }
+
+    std::unique_ptr<NbdkitProcess> process_;
+    std::unique_ptr<block::BlockSource> source_;
+};
+
+bool plugin_works(const std::vector<std::string>& command) {
+    try {
+        return os::is_installed("nbdkit") && os::run({.argv = command}, probe_limit).ok();
+    } catch (const Error& error) {
+        log::debug("a reader is not available: {}", error.cause());
+        return false;
+    }
+}
+
+bool has_vddk(const ReaderOptions& options) {
+    return !options.vddk_library_folder.empty() &&
+           plugin_works({"nbdkit", "vddk", "libdir=" + options.vddk_library_folder, "--dump-plugin"});
+}
+
+}  // namespace
+
+std::vector<std::string> available_readers(const ReaderOptions& options) {
+    std::vector<std::string> readers;
+    if (plugin_works({"nbdkit", "curl", "--dump-plugin"})) {
+        readers.emplace_back("folder");
+    }
+    if (has_vddk(options)) {
+        readers.emplace_back("vddk");
+    }
+    return readers;
+}
+
+DiskReaders::DiskReaders(std::shared_ptr<Session> session, Address address, http::TlsTrust trust,
+                         const ReaderOptions& options)
+    : session_(std::move(session)),
+      address_(std::move(address)),
+      trust_(std::move(trust)),
+      options_(options),
+      uses_vddk_(has_vddk(options)) {
+    session_->on_login(
+        [file = folder_.file("cookie")](const std::string& cookie) { os::write_file_atomically(file, cookie); });
+    if (uses_vddk_) {
+        os::write_file_atomically(folder_.file("password"), session_->login().password.reveal());
+        os::write_file_atomically(folder_.file("vddk.conf"), vddk_tuning());
+    }
+}
+
+DiskReaders::~DiskReaders() {
+    session_->on_login({});
+}
+
+std::shared_ptr<ReconnectingSource> DiskReaders::open(const ReaderTarget& target, const std::stop_token& stop) {
+    ReconnectingSource::Hooks hooks{
+        [this, target](const std::stop_token& reader_stop) { return start_reader(target, reader_stop); },
+        [this](int attempt, const std::stop_token& repair_stop) { repair_session(attempt, repair_stop); }};
+    return std::make_shared<ReconnectingSource>(target.file_name, target.capacity, std::move(hooks), session_->pacing(),
+                                                stop);
+}
+
+std::unique_ptr<block::BlockSource> DiskReaders::start_reader(const ReaderTarget& target, const std::stop_token& stop) {
+    const auto number = std::to_string(next_reader_.fetch_add(1));
+    const ReaderFiles files{folder_.file("r" + number + ".sock"), folder_.file("r" + number + ".pid")};
+    auto process = std::make_unique<NbdkitProcess>(target.file_name, command_for(target, files), files, stop);
+    return std::make_unique<NbdkitReader>(std::move(process));
+}
+
+std::vector<std::string> DiskReaders::command_for(const ReaderTarget& target, const ReaderFiles& files) {
+    if (uses_vddk_) {
+        return vddk_reader_command({files, options_.vddk_library_folder, address_, session_->login().username,
+                                    folder_.file("password"), session_->certificate().sha1, folder_.file("vddk.conf"),
+                                    target.vm, target.snapshot, target.file_name});
+    }
+    const auto way = route();
+    return folder_reader_command({files, folder_url(way.base_url, target.datacenter, target.file_name),
+                                  folder_.file("cookie"), way.ca_file, way.ca_folder, way.relay_socket});
+}
+
+DiskReaders::Route DiskReaders::route() {
+    if (trust_.sha256_pin.empty()) {
+        return {address_.base_url(), trust_.ca_file, "", ""};
+    }
+    const auto pem = session_->certificate().pem;
+    Route way{address_.base_url(), folder_.file("server.pem"), folder_.file("no-authorities"), ""};
+    const std::lock_guard lock(route_mutex_);
+    os::write_file_atomically(way.ca_file, pem);
+    os::make_folders(way.ca_folder);
+    if (certificate_names(pem, address_.host)) {
+        return way;
+    }
+    const auto name = usable_name(pem);
+    if (!name) {
+        throw Error(
+            ErrorCode::conflict, "the certificate of " + address_.authority() + " carries no host name",
+            {.consequence = "Its disks cannot be read over HTTPS: the reader verifies names.",
+             .remedy = "Give vCenter a certificate with a subject alternative name, or install VDDK on the appliance.",
+             .retry_safe = true});
+    }
+    if (!relay_) {
+        relay_ = std::make_unique<Relay>(folder_.file("relay.sock"), address_.host, address_.port);
+    }
+    way.base_url = Address{*name, address_.port, address_.path}.base_url();
+    way.relay_socket = relay_->socket_path();
+    return way;
+}
+
+/// First the cheap way: any call notices a lost session and logs in again. A server that lets calls pass but refuses
+/// /folder needs a new session.
+void DiskReaders::repair_session(int attempt, const std::stop_token& stop) {
+    if (attempt > 1) {
+        session_->renew(stop);
+        return;
+    }
+    static_cast<void>(session_->call({"looking whether the session lives", requests::current_time()}, stop));
+}
+
+}  // namespace mk::vsphere

@@ -1,0 +1,42 @@
+#pragma once
+// Carries bytes between a Unix socket and one TCP address, unseen: TLS stays end to end between reader and server, so
+// the relay weakens nothing. Needed because the curl plugin can be told a socket to connect to, but not an address for
+// a name.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "os/file.hpp"
+
+namespace mk::vsphere {
+
+/// Listens from construction to destruction; at most a few connections at once.
+class Relay {
+  public:
+    Relay(std::string socket_path, std::string host, std::uint16_t port);
+    ~Relay();
+    Relay(const Relay&) = delete;
+    Relay& operator=(const Relay&) = delete;
+
+    const std::string& socket_path() const { return socket_path_; }
+
+  private:
+    void serve();
+    void forward(int client_fd);
+    void add_forwarder(os::Descriptor client);
+
+    const std::string socket_path_;
+    const std::string host_;
+    const std::uint16_t port_;
+    os::Descriptor listener_;
+    os::Descriptor stop_event_;  // readable once we stop; every poll() watches it
+
+    struct Forwarder;
+    std::vector<std::unique_ptr<Forwarder>> forwarders_;  // of the serving thread, until it is joined
+    std::jthread server_;
+};
+
+}  // namespace mk::vsphere

@@ -1,0 +1,62 @@
+#pragma once
+// A volume as the daemon reads and writes it: a block device, or a regular file in tests. Aligned transfers bypass the page cache
+// where the device allows it, others go through it; the kernel keeps both views of one device coherent. Reads and writes of
+// different threads may overlap. Errors: external (I/O, with the errno text), exhausted (no space), not_found.
+
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "os/file.hpp"
+
+namespace mk::volumes {
+
+/// Memory that satisfies O_DIRECT.
+class AlignedBuffer {
+  public:
+    explicit AlignedBuffer(std::size_t size);
+    ~AlignedBuffer();
+    AlignedBuffer(const AlignedBuffer&) = delete;
+    AlignedBuffer& operator=(const AlignedBuffer&) = delete;
+    std::byte* data() { return data_; }
+    std::span<std::byte> first(std::size_t size) { return {data_, size}; }
+    std::size_t size() const { return size_; }
+
+  private:
+    std::byte* data_;
+    std::size_t size_;
+};
+
+bool is_all_zero(std::span<const std::byte> data);
+
+class BlockDevice {
+  public:
+    explicit BlockDevice(const std::string& path);
+
+    Bytes size() const { return size_; }
+    const std::string& path() const { return path_; }
+    void read(Bytes offset, std::span<std::byte> buffer) const;
+    void write(Bytes offset, std::span<const std::byte> data) const;
+    /// Makes the range read as zero. With `keep_allocated` the space stays reserved.
+    void zero(Range range, bool keep_allocated = false) const;
+    /// Everything written before is durable when this returns.
+    void flush() const;
+    /// What read() returns afterwards comes from the device and not from memory.
+    void forget_cached() const;
+
+  private:
+    bool is_aligned(Bytes offset, const void* memory, std::size_t length) const;
+    bool zero_by_kernel(Range range, bool keep_allocated) const;
+    void zero_by_writing(Range range) const;
+
+    std::string path_;
+    os::Descriptor buffered_;
+    os::Descriptor direct_;  ///< empty where O_DIRECT is not possible
+    bool is_block_ = false;
+    Bytes size_ = 0;
+    Bytes alignment_ = 4096;
+};
+
+}  // namespace mk::volumes

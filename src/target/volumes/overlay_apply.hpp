@@ -1,0 +1,35 @@
+#pragma once
+// Copies a sealed overlay into its volume. Idempotent: it may be cut off anywhere and begun again from the start.
+
+#include <functional>
+#include <stop_token>
+#include <vector>
+
+#include "target/volumes/overlay.hpp"
+
+namespace mk::volumes {
+
+/// Where to; an interface so that tests can fail at the n-th write.
+class ApplyTarget {
+  public:
+    virtual ~ApplyTarget() = default;
+    virtual void write(Bytes offset, std::span<const std::byte> data) = 0;
+    virtual void zero(Range range) = 0;
+    virtual void flush() = 0;
+};
+
+struct Applied {
+    Bytes data_bytes = 0;
+    Bytes zero_bytes = 0;
+    std::vector<Range> touched;
+};
+
+/// True when the journal has its seal.
+bool is_sealed(const OverlayFiles& files);
+
+/// The target is flushed when this returns. Throws Error{corrupt} when the overlay is not sealed or a piece has not the digest it
+/// was sealed with (nothing of that piece is written), Error{cancelled} when stopped between two pieces.
+Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, ApplyTarget& target, const std::stop_token& stop,
+                      const std::function<void(double percent)>& on_progress = {});
+
+}  // namespace mk::volumes

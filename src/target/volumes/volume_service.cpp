@@ -1,0 +1,335 @@
+#include "target/volumes/volume_service.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/digest.hpp"
+#include "base/log.hpp"
+#include "target/volumes/block_device.hpp"
+
+namespace mk::volumes {
+namespace {
+
+using namespace std::chrono_literals;
+using cloudstack::VolumeInfo;
+
+constexpr const char* tag_key = "migratekit.context";
+constexpr auto machine_lock_limit = 1h;  // attaches to one machine are queued, and one may copy a volume
+
+Error gone_from_cloud(const VolumeRow& row) {
+    return Error(ErrorCode::not_found, "the volume " + row.name + " (" + row.id.value + ") does not exist in CloudStack any more",
+                 {.consequence = "This replica is lost.", .remedy = "Delete the volume here, then replicate the machine in full again."});
+}
+
+bool is_at_appliance(const VolumeInfo& info, const Cloud& cloud) { return info.vm_id && *info.vm_id == cloud.appliance(); }
+
+}  // namespace
+
+std::string cloud_volume_name(const CreateRequest& request) {
+    const auto identity = sha256_hex(request.vm_context_id.value + "/" + request.disk_id.value).substr(0, 8);
+    return request.name.substr(0, 200) + "-" + identity;
+}
+
+KeyLocks::Lease VolumeService::machine_lock(const CloudMachineId& vm_id, const Progress& progress) {
+    return parts_.locks.acquire("machine " + vm_id.value, machine_lock_limit, progress.stop());
+}
+
+// ---- looking
+
+VolumeView VolumeService::view_of(const VolumeRow& row, const VolumeInfo& info, const Cloud& cloud) const {
+    VolumeView view{.row = row,
+                    .state = info.state,
+                    .type = info.type,
+                    .vm_id = info.vm_id,
+                    .device_id = info.device_id,
+                    .operation_mode = "",
+                    .device_path = "",
+                    .symlink_path = ""};
+    if (!info.vm_id) {
+        return view;
+    }
+    view.operation_mode = is_at_appliance(info, cloud) ? "oma" : "failover";
+    const auto mapping = parts_.volumes.find_mapping(row.id);
+    if (view.operation_mode == "oma" && mapping && mapping->operation_mode == "oma") {
+        if (const auto device = parts_.locator.find(row.id)) {
+            view.device_path = device->path;
+            view.symlink_path = mapping->symlink_path;
+        }
+    }
+    return view;
+}
+
+VolumeView VolumeService::get(const VolumeId& id, const std::stop_token& stop) const {
+    const auto row = parts_.volumes.require(id);
+    const auto cloud = parts_.cloud.open();
+    const auto info = cloud->volumes().find(id, stop);
+    if (!info) {
+        throw gone_from_cloud(row);
+    }
+    return view_of(row, *info, *cloud);
+}
+
+std::vector<VolumeView> VolumeService::list(const std::optional<VmContextId>& vm_context_id, const std::stop_token& stop) const {
+    const auto rows = parts_.volumes.list(vm_context_id);
+    std::vector<VolumeView> views;
+    if (rows.empty()) {
+        return views;
+    }
+    const auto cloud = parts_.cloud.open();
+    for (const auto& row : rows) {
+        if (const auto info = cloud->volumes().find(row.id, stop)) {
+            views.push_back(view_of(row, *info, *cloud));
+        } else {
+            VolumeView absent;
+            absent.row = row;
+            absent.state = "Absent";
+            views.push_back(absent);
+        }
+    }
+    return views;
+}
+
+DeviceView VolumeService::device(const VolumeId& id, const std::stop_token& stop) const {
+    const auto view = get(id, stop);
+    return {.attached = view.vm_id.has_value(),
+            .device_path = view.device_path,
+            .symlink_path = view.symlink_path,
+            .vm_id = view.vm_id ? view.vm_id->value : ""};
+}
+
+std::vector<MachineVolume> VolumeService::machine_volumes(const CloudMachineId& vm_id, const std::stop_token& stop) const {
+    std::vector<MachineVolume> volumes;
+    for (const auto& info : parts_.cloud.open()->volumes().list_of_machine(vm_id, stop)) {
+        volumes.push_back({info.id, info.type, info.device_id, parts_.volumes.find(info.id).has_value()});
+    }
+    return volumes;
+}
+
+// ---- creating and deleting
+
+VolumeView VolumeService::create(const CreateRequest& request, const Progress& progress) {
+    const auto cloud = parts_.cloud.open();
+    if (const auto row = parts_.volumes.find_disk(request.vm_context_id, request.disk_id)) {
+        const auto info = cloud->volumes().find(row->id, progress.stop());
+        if (!info) {
+            throw gone_from_cloud(*row);
+        }
+        return view_of(*row, *info, *cloud);
+    }
+    if (request.size == 0 || request.name.empty()) {
+        throw Error(ErrorCode::invalid, "a volume needs a name and a size");
+    }
+    const auto name = cloud_volume_name(request);
+    const auto entry = parts_.ledger.intend(ledger_volume, name, request.vm_context_id, JobId{});
+    progress.say("Creating the volume");
+    const auto info = cloud->volumes().create({.name = name,
+                                               .zone_id = cloud->zone_id(),
+                                               .disk_offering_id = cloud->disk_offering_id(),
+                                               .size_gib = gib_rounded_up(request.size)},
+                                              progress.stop());
+    parts_.ledger.confirm(entry, info.id.value);
+    if (info.size < request.size) {
+        throw Error(ErrorCode::conflict, fmt::format("CloudStack made the volume {} with {} instead of {}", name, format_bytes(info.size),
+                                                     format_bytes(request.size)),
+                    {.remedy = "Choose a disk offering with custom size."});
+    }
+    // A volume that was found and has been attached before may hold anything; a fresh one is a record without bytes.
+    VolumeRow row;
+    row.id = info.id;
+    row.vm_context_id = request.vm_context_id;
+    row.disk_id = request.disk_id;
+    row.name = name;
+    row.size = info.size;
+    row.written = info.state != "Allocated";
+    parts_.volumes.insert(row);
+    try {
+        cloud->volumes().tag("Volume", info.id.value, tag_key, request.vm_context_id.value, progress.stop());
+    } catch (const Error& error) {
+        log::warn("volume={} could not be tagged; the ledger knows it: {}", info.id.value, error.cause());
+    }
+    return view_of(row, info, *cloud);
+}
+
+void VolumeService::remove(const VolumeId& id, const Progress& progress) {
+    const auto found = parts_.volumes.find(id);
+    if (!found) {
+        return;  // an earlier call was completed
+    }
+    require_no_active_session(parts_.sessions, id, "delete");
+    const auto cloud = parts_.cloud.open();
+    const auto info = cloud->volumes().find(id, progress.stop());
+    if (info && info->vm_id) {
+        throw Error(ErrorCode::conflict, "the volume " + found->name + " is attached to '" + info->vm_name + "' and cannot be deleted",
+                    {.consequence = "Nothing was changed.", .remedy = "Detach it first.", .retry_safe = true});
+    }
+    if (found->snapshot_id || (info && !cloud->snapshots().list_of_volume(id, progress.stop()).empty())) {
+        throw Error(ErrorCode::conflict, "the volume " + found->name + " has a snapshot and cannot be deleted",
+                    {.consequence = "Nothing was changed.", .remedy = "Delete its snapshot first.", .retry_safe = true});
+    }
+    progress.say("Deleting the volume");
+    cloud->volumes().remove(id, progress.stop());
+    forget_attachment(*found);
+    parts_.digests.forget(id);
+    parts_.volumes.remove(id);
+    parts_.ledger.gone(ledger_volume, id.value);
+}
+
+VolumeView VolumeService::resize(const VolumeId& id, Bytes size, const Progress& progress) {
+    const auto row = parts_.volumes.require(id);
+    require_no_active_session(parts_.sessions, id, "resize");
+    if (row.snapshot_id) {
+        throw Error(ErrorCode::conflict, "the volume " + row.name + " has a snapshot of the old size",
+                    {.consequence = "Nothing was changed.", .remedy = "Delete the snapshot first.", .retry_safe = true});
+    }
+    const auto cloud = parts_.cloud.open();
+    progress.say("Growing the volume");
+    const auto info = cloud->volumes().resize(id, gib_rounded_up(size), progress.stop());
+    parts_.volumes.set_size(id, info.size);
+    if (is_at_appliance(info, *cloud)) {
+        parts_.locator.wait_present(id, info.size, device_limit_, progress.stop());
+    }
+    parts_.digests.forget_current(id);
+    parts_.volumes.set_digest(id, std::nullopt);
+    return view_of(parts_.volumes.require(id), info, *cloud);
+}
+
+// ---- attaching and detaching
+
+VolumeView VolumeService::note_attached(const VolumeRow& row, const VolumeInfo& info, const Cloud& cloud, const Progress& progress) {
+    MappingRow mapping{.volume_id = row.id,
+                       .vm_context_id = row.vm_context_id,
+                       .operation_mode = "failover",
+                       .vm_id = *info.vm_id,
+                       .device_id = info.device_id,
+                       .device_path = "",
+                       .persistent_name = "",
+                       .symlink_path = ""};
+    if (is_at_appliance(info, cloud)) {
+        progress.say("Waiting for the device");
+        const auto device = parts_.locator.wait_present(row.id, info.size, device_limit_, progress.stop());
+        mapping.operation_mode = "oma";
+        mapping.device_path = device.path;
+        mapping.persistent_name = PersistentNames::name_of(row.vm_context_id, row.disk_id);
+        mapping.symlink_path = parts_.names.point(mapping.persistent_name, device.stable);
+    }
+    parts_.volumes.save_mapping(mapping);
+    return view_of(row, info, cloud);
+}
+
+void VolumeService::forget_attachment(const VolumeRow& row) {
+    parts_.names.remove(PersistentNames::name_of(row.vm_context_id, row.disk_id));
+    parts_.volumes.remove_mapping(row.id);
+}
+
+VolumeView VolumeService::attach(const VolumeId& id, const std::optional<CloudMachineId>& vm_id, std::optional<int> device_id,
+                                 const Progress& progress) {
+    const auto row = parts_.volumes.require(id);
+    const auto cloud = parts_.cloud.open();
+    const auto machine = vm_id.value_or(cloud->appliance());
+    if (device_id == 0) {
+        throw Error(ErrorCode::invalid, "device 0 is the root disk", {.remedy = "Use attach-root."});
+    }
+    progress.say("Attaching the volume");
+    VolumeInfo info;
+    {
+        const auto lease = machine_lock(machine, progress);
+        info = cloud->volumes().attach(id, machine, device_id, progress.stop());
+    }
+    return note_attached(row, info, *cloud, progress);
+}
+
+VolumeView VolumeService::attach_root(const VolumeId& id, const CloudMachineId& vm_id, const Progress& progress) {
+    const auto row = parts_.volumes.require(id);
+    const auto cloud = parts_.cloud.open();
+    if (vm_id == cloud->appliance()) {
+        throw Error(ErrorCode::invalid, "a replica cannot become the root disk of the appliance");
+    }
+    progress.say("Attaching the volume as root disk");
+    VolumeInfo info;
+    {
+        const auto lease = machine_lock(vm_id, progress);
+        info = cloud->volumes().attach_root(id, vm_id, progress.stop());
+    }
+    return note_attached(row, info, *cloud, progress);
+}
+
+VolumeView VolumeService::detach(const VolumeId& id, const Progress& progress) {
+    const auto row = parts_.volumes.require(id);
+    require_no_active_session(parts_.sessions, id, "detach");
+    const auto cloud = parts_.cloud.open();
+    auto info = cloud->volumes().settled(id, progress.stop());
+    const bool was_here = is_at_appliance(info, *cloud);
+    if (info.vm_id) {
+        if (const auto device = was_here ? parts_.locator.find(id) : std::nullopt) {
+            BlockDevice(device->path).forget_cached();  // nothing of ours may be on its way when it is unplugged
+        }
+        progress.say("Detaching the volume");
+        const auto lease = machine_lock(*info.vm_id, progress);
+        info = cloud->volumes().detach(id, progress.stop());
+    }
+    if (was_here) {
+        progress.say("Waiting for the device to vanish");
+        parts_.locator.wait_absent(id, device_limit_, progress.stop());
+    }
+    forget_attachment(row);
+    return view_of(row, info, *cloud);
+}
+
+std::string VolumeService::digest(const VolumeId& id, const Progress& progress) {
+    const auto row = parts_.volumes.require(id);
+    const auto device = parts_.locator.find(id);
+    if (!device || device->size != row.size) {
+        throw Error(ErrorCode::conflict, "the volume " + row.name + " is not attached to this appliance",
+                    {.remedy = "Attach it first.", .retry_safe = true});
+    }
+    const auto digest = parts_.digests.recompute(id, BlockDevice(device->path), progress.stop(), [&](double percent) {
+        progress.say("Reading the volume", percent);
+    });
+    parts_.volumes.set_digest(id, digest);
+    return digest;
+}
+
+// ---- the root volume of a shell machine
+
+/// From the ledger when an earlier call was cut off after detaching it, otherwise from the machine. Empty when there is none.
+VolumeId VolumeService::find_default_root(const CloudMachineId& vm_id, const Cloud& cloud, const Progress& progress) {
+    if (const auto known = parts_.ledger.find_object(ledger_default_root, vm_id.value)) {
+        return VolumeId{*known};
+    }
+    const auto all = cloud.volumes().list_of_machine(vm_id, progress.stop());
+    const auto root = std::find_if(all.begin(), all.end(), [](const VolumeInfo& v) { return v.type == "ROOT" || v.device_id == 0; });
+    return root == all.end() ? VolumeId{} : root->id;
+}
+
+VolumeId VolumeService::discard_default_root(const CloudMachineId& vm_id, const Progress& progress) {
+    const auto cloud = parts_.cloud.open();
+    if (vm_id == cloud->appliance()) {
+        throw Error(ErrorCode::forbidden, "the root volume of the appliance is not discarded", {.consequence = "Nothing was changed."});
+    }
+    const auto lease = machine_lock(vm_id, progress);
+    const auto root = find_default_root(vm_id, *cloud, progress);
+    if (root.empty() || parts_.volumes.find(root)) {
+        if (!root.empty()) {
+            throw Error(ErrorCode::forbidden, "the root volume of the machine " + vm_id.value + " is a replica and is not discarded",
+                        {.consequence = "Nothing was changed.", .remedy = "Detach it instead."});
+        }
+        return root;
+    }
+    const auto info = cloud->volumes().find(root, progress.stop());
+    if (info) {
+        if (info->vm_id && *info->vm_id != vm_id) {
+            throw Error(ErrorCode::conflict, "the volume " + root.value + " is attached to another machine now",
+                        {.consequence = "Nothing was changed."});
+        }
+        parts_.ledger.confirm(parts_.ledger.intend(ledger_default_root, vm_id.value, VmContextId{}, JobId{}), root.value);
+        progress.say("Detaching the default root volume");
+        cloud->volumes().detach(root, progress.stop());
+        progress.say("Deleting the default root volume");
+        cloud->volumes().remove(root, progress.stop());
+    }
+    parts_.ledger.gone(ledger_default_root, root.value);
+    return root;
+}
+
+}  // namespace mk::volumes

@@ -1,0 +1,111 @@
+#include "model/machine_status.hpp"
+
+#include <set>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "base/error.hpp"
+
+using namespace mk;
+using S = MachineStatus;
+using A = MachineAction;
+
+namespace {
+
+const std::vector<S> all_statuses{S::discovered,         S::initial_sync, S::replicating,
+                                  S::ready_for_failover, S::failed,       S::failing_over_test,
+                                  S::failed_over_test,   S::rolling_back, S::failing_over_live,
+                                  S::failed_over_live,   S::committed,    S::cleanup_required};
+const std::vector<A> all_actions{A::sync,          A::full_sync, A::test_failover, A::finish_test,
+                                 A::live_failover, A::cleanup,   A::remove};
+
+std::set<A> allowed(S status, bool has_recovery_point = true) {
+    std::set<A> out;
+    for (const A action : all_actions) {
+        if (!refusal(status, action, has_recovery_point)) {
+            out.insert(action);
+        }
+    }
+    return out;
+}
+
+}  // namespace
+
+TEST(MachineStatus, WordsGoBothWays) {
+    for (const S status : all_statuses) {
+        EXPECT_EQ(machine_status_from(to_string(status)), status);
+        EXPECT_FALSE(label(status).empty());
+    }
+    EXPECT_EQ(to_string(S::ready_for_failover), "ready_for_failover");
+    EXPECT_EQ(label(S::ready_for_failover), "Ready");
+    EXPECT_THROW(machine_status_from("splendid"), Error);
+}
+
+TEST(MachineStatus, AllowsWhatTheTableSays) {
+    const std::set<A> syncs{A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove};
+    EXPECT_EQ(allowed(S::discovered), (std::set<A>{A::sync, A::full_sync, A::remove}));
+    EXPECT_EQ(allowed(S::ready_for_failover), syncs);
+    EXPECT_EQ(allowed(S::failed), syncs);
+    EXPECT_EQ(allowed(S::failed_over_test), (std::set<A>{A::finish_test}));
+    EXPECT_EQ(allowed(S::cleanup_required), (std::set<A>{A::cleanup, A::remove}));
+    EXPECT_EQ(allowed(S::committed), (std::set<A>{A::remove}));
+    for (const S busy : {S::initial_sync, S::replicating, S::failing_over_test, S::rolling_back, S::failing_over_live,
+                         S::failed_over_live}) {
+        EXPECT_EQ(allowed(busy), std::set<A>{}) << to_string(busy);
+    }
+}
+
+TEST(MachineStatus, AFailoverNeedsARecoveryPoint) {
+    EXPECT_EQ(allowed(S::failed, false), (std::set<A>{A::sync, A::full_sync, A::remove}));
+    EXPECT_EQ(allowed(S::failed, true).count(A::test_failover), 1U);
+    EXPECT_NE(refusal(S::failed, A::live_failover, false)->find("recovery point"), std::string::npos);
+}
+
+TEST(MachineStatus, EveryRefusalSaysWhatToDo) {
+    for (const S status : all_statuses) {
+        for (const A action : all_actions) {
+            const auto reason = refusal(status, action);
+            EXPECT_TRUE(!reason || reason->find(';') != std::string::npos) << to_string(status) << to_string(action);
+        }
+    }
+}
+
+TEST(MachineStatus, KnowsTheLegalChanges) {
+    EXPECT_TRUE(is_legal(S::discovered, S::initial_sync));
+    EXPECT_TRUE(is_legal(S::initial_sync, S::ready_for_failover));
+    EXPECT_TRUE(is_legal(S::ready_for_failover, S::replicating));
+    EXPECT_TRUE(is_legal(S::failed_over_test, S::rolling_back));
+    EXPECT_TRUE(is_legal(S::cleanup_required, S::rolling_back));
+    EXPECT_TRUE(is_legal(S::failed_over_live, S::committed));
+    EXPECT_FALSE(is_legal(S::discovered, S::ready_for_failover));
+    EXPECT_FALSE(is_legal(S::ready_for_failover, S::failed_over_test));
+    EXPECT_FALSE(is_legal(S::failed_over_test, S::ready_for_failover));
+    EXPECT_FALSE(is_legal(S::cleanup_required, S::ready_for_failover));
+    EXPECT_FALSE(is_legal(S::committed, S::discovered));
+}
+
+TEST(MachineStatus, StayingIsLegalAndCommittedIsTheEnd) {
+    for (const S status : all_statuses) {
+        EXPECT_TRUE(is_legal(status, status));
+        EXPECT_EQ(is_legal(S::committed, status), status == S::committed);
+    }
+}
+
+TEST(MachineStatus, EveryStateCanBeLeftExceptCommitted) {
+    for (const S from : all_statuses) {
+        int ways = 0;
+        for (const S to : all_statuses) {
+            ways += from != to && is_legal(from, to) ? 1 : 0;
+        }
+        EXPECT_EQ(ways > 0, from != S::committed) << to_string(from);
+    }
+}
+
+TEST(MachineStatus, OffersTheNextStep) {
+    EXPECT_EQ(next_step(S::discovered, false), "Start first sync");
+    EXPECT_EQ(next_step(S::ready_for_failover, false), "Test failover");
+    EXPECT_EQ(next_step(S::ready_for_failover, true), "Live failover");
+    EXPECT_EQ(next_step(S::replicating, true), "");
+    EXPECT_EQ(next_step(S::cleanup_required, true), "Clean up");
+}
