@@ -30,7 +30,7 @@ const std::set<std::string> known_keys = {
 struct Oma {
     explicit Oma(const Config& config)
         : database(db::Database::open(config.require("database"))),
-          box(os::read_or_create_secret_file(config.require("key_file")).reveal().substr(0, 32)),
+          box(os::read_or_create_key_file(config.require("key_file"))),
           tokens(database, clock),
           ledger(database, clock),
           job_log(database, clock),

@@ -1,5 +1,5 @@
 // lab-cloudstack stands in for a CloudStack management server with one KVM host, with real volumes, loop devices for
-// the appliance and real guests. See lab/README.md.
+// the appliance and real guests. See README.md.
 package main
 
 import (

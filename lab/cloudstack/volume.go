@@ -98,12 +98,11 @@ func createVolume(k *call) (*task, error) {
 	v.Seq = k.st.next()
 	k.st.Volumes = append(k.st.Volumes, v)
 	t := &task{instanceType: "Volume", instanceID: v.ID, creates: true}
+	t.commit = func(error) (object, error) { return k.volumeView(v), nil }
 	if source != nil {
 		k.fillFromSnapshot(t, v, source)
 		k.thenAttach(t, v)
-		return t, nil
 	}
-	t.commit = func(error) (object, error) { return k.volumeView(v), nil }
 	return t, nil
 }
 

@@ -40,6 +40,7 @@ type machine struct {
 	annotation    string
 	snapshotCount int32
 	busy          *types.ManagedObjectReference // the task that holds the machine
+	archive       bool                          // frozen content outlives its snapshot, for the oracle
 }
 
 // networkRef is where an adapter is plugged in; switchUUID is empty for a standard network.

@@ -12,7 +12,7 @@ import (
 // maxOperationBytes bounds one write through the control channel.
 const maxOperationBytes = 64 << 20
 
-// controlOperation does to the lab what no API client could: {"op": "write"|"grow"|"power"|"snapshot", ...}.
+// controlOperation does to the lab what no API client could: {"op": "write"|"grow"|"power"|"snapshot"|"archive", ...}.
 func (l *lab) controlOperation(w http.ResponseWriter, r *http.Request) {
 	if !onlyMethod(w, r, http.MethodPost) {
 		return
@@ -27,10 +27,11 @@ func (l *lab) controlOperation(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	operations := map[string]func(*VirtualMachine, parameters) (interface{}, error){
-		"write": operateWrite, "grow": operateGrow, "power": operatePower, "snapshot": operateSnapshot}
+		"write": operateWrite, "grow": operateGrow, "power": operatePower, "snapshot": operateSnapshot,
+		"archive": operateArchive}
 	operation, known := operations[p.text("op", "")]
 	if !known {
-		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "op must be write, grow, power or snapshot"})
+		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "op must be write, grow, power, snapshot or archive"})
 		return
 	}
 	result, err := operation(vm, p)

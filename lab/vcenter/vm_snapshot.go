@@ -154,7 +154,13 @@ func (vm *VirtualMachine) dropSnapshot(i int) error {
 	m := vm.machine
 	m.mu.Lock()
 	s := m.snapshots[i]
+	archive := m.archive
 	m.mu.Unlock()
+	if archive {
+		if err := m.archiveFrozen(s); err != nil {
+			return err
+		}
+	}
 	if err := m.storage.Thaw(s.frozen.ID); err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ namespace mk::cli {
 
 namespace {
 
-std::string quoted(std::string_view text) {
+std::string toml_text(std::string_view text) {
     std::string result = "\"";
     for (const char c : text) {
         const auto code = static_cast<unsigned char>(c);
@@ -37,7 +37,7 @@ void require_private(const std::string& path) {
 }
 
 std::string line_of(const char* key, const std::string& value) {
-    return value.empty() ? "" : fmt::format("{} = {}\n", key, quoted(value));
+    return value.empty() ? "" : fmt::format("{} = {}\n", key, toml_text(value));
 }
 
 }  // namespace

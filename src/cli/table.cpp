@@ -12,17 +12,6 @@ constexpr std::size_t narrowest_column = 8;
 
 bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
 
-std::string printable(std::string_view text) {
-    std::string shown(text);
-    for (char& c : shown) {
-        const auto code = static_cast<unsigned char>(c);
-        if (code < 0x20 || code == 0x7F) {
-            c = '?';
-        }
-    }
-    return shown;
-}
-
 std::string csv_cell(std::string_view text) {
     if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
         return std::string(text);
@@ -82,6 +71,17 @@ std::string line_of(const Table& table, const std::vector<std::string>& cells, c
 
 Table facts_table() {
     return {.columns = {{"FACT"}, {.title = "VALUE", .flexible = true}}, .rows = {}, .empty_text = {}, .has_header = false};
+}
+
+std::string printable(std::string_view text) {
+    std::string shown(text);
+    for (char& c : shown) {
+        const auto code = static_cast<unsigned char>(c);
+        if (code < 0x20 || code == 0x7F) {
+            c = '?';
+        }
+    }
+    return shown;
 }
 
 std::size_t display_width(std::string_view text) {

@@ -24,6 +24,8 @@ struct Table {
 /// A list of facts about one thing: "Name   value" lines.
 Table facts_table();
 
+/// Control characters become "?": names from elsewhere must not move the cursor or change colours.
+std::string printable(std::string_view text);
 /// Columns that a text holds on a terminal; UTF-8, one column per character.
 std::size_t display_width(std::string_view text);
 /// Cut to `width` columns, with "..." at the end when something was cut.
@@ -31,7 +33,7 @@ std::string cut(std::string_view text, std::size_t width);
 /// Filled with blanks up to `width` columns.
 std::string pad(std::string_view text, std::size_t width, bool right = false);
 
-/// `width` = 0: no limit. Control characters of cells are shown as "?", so that names cannot move the cursor.
+/// `width` = 0: no limit.
 std::string render_text(const Table& table, bool wide, std::size_t width);
 /// RFC 4180, all columns, with header.
 std::string render_csv(const Table& table);

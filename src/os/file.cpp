@@ -1,6 +1,7 @@
 #include "os/file.hpp"
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <limits>
@@ -209,6 +210,26 @@ Secret read_or_create_secret_file(const std::string& path, std::size_t bytes) {
         sync_folder_of(path);
     }
     return read_secret_file(path);  // ours, or that of the process that was first
+}
+
+std::string read_or_create_key_file(const std::string& path) {
+    constexpr std::size_t key_bytes = 32;
+    const auto hex = read_or_create_secret_file(path, key_bytes).reveal();
+    std::string key;
+    for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+        unsigned value = 0;
+        const auto* const end = hex.data() + i + 2;
+        if (std::from_chars(hex.data() + i, end, value, 16).ptr != end) {
+            break;
+        }
+        key.push_back(static_cast<char>(value));
+    }
+    if (hex.size() != 2 * key_bytes || key.size() != key_bytes) {
+        throw Error(ErrorCode::invalid, path + " is not a key file: it must hold 64 hex digits",
+                    {.consequence = "Stored passwords cannot be read without the right key.",
+                     .remedy = "Restore the file from a backup."});
+    }
+    return key;
 }
 
 void make_folders(const std::string& path, mode_t mode) {

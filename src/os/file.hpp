@@ -44,6 +44,9 @@ void write_file_atomically(const std::string& path, std::string_view content, mo
 Secret read_secret_file(const std::string& path);
 /// As above; when the file is absent, makes it with `bytes` random bytes in hex, mode 0600.
 Secret read_or_create_secret_file(const std::string& path, std::size_t bytes = 32);
+/// The 256-bit key in a file of 64 hex digits, as its 32 bytes; a new random one is made when the file is absent (mode 0600).
+/// Throws Error{invalid} when the file holds anything else.
+std::string read_or_create_key_file(const std::string& path);
 void make_folders(const std::string& path, mode_t mode = 0700);
 /// No error when it is absent.
 void remove_file(const std::string& path);

@@ -1,5 +1,6 @@
 #include "appliance/vma/job.hpp"
 
+#include <csignal>
 #include <utility>
 
 #include <fmt/core.h>
@@ -19,6 +20,11 @@ Error died(const EngineExit& exit, const std::string& aftermath) {
                                  (aftermath.empty() ? "" : " " + aftermath),
                   .remedy = "Repeat the sync; the job's log on the VMA says more.",
                   .retry_safe = true});
+}
+
+Error stopped_at_start() {
+    return Error(ErrorCode::cancelled, "the job was stopped before it began",
+                 {.consequence = "Nothing was copied; the last recovery point is unchanged.", .retry_safe = true});
 }
 
 }  // namespace
@@ -156,6 +162,12 @@ void Job::finish(const EngineExit& exit, const std::string& state_when_stopped, 
         const bool is_cancelled = json::value_or<std::string>(*error_, "code", "") == to_string(ErrorCode::cancelled);
         progress_.error = error_;
         end(is_cancelled && !state_when_stopped.empty() ? state_when_stopped : "failed");
+        return;
+    }
+    // An engine that is still being loaded when it is asked to stop ends by the signal itself; it had done nothing.
+    if (!state_when_stopped.empty() && exit.signal == SIGTERM && !had_snapshot_) {
+        progress_.error = contracts::to_json(stopped_at_start());
+        end(state_when_stopped);
         return;
     }
     progress_.error = contracts::to_json(died(exit, aftermath));

@@ -126,6 +126,8 @@ void JobRegistry::run(Job& job, const std::stop_token& service_stop) {
     std::stop_source either;
     const std::stop_callback on_service_stop(service_stop, [&] { either.request_stop(); });
     const std::stop_callback on_operator_stop(job.stop.get_token(), [&] { either.request_stop(); });
+    // Who stopped it decides: an operator meant it, a service that ends did not mean the job.
+    const auto state_of_stop = [&] { return job.stop.stop_requested() ? "cancelled" : "interrupted"; };
     try {
         const Slots::Lease slot = slots_.take(
             [&](std::size_t place) { job.set_stage("Waiting for a slot (place " + std::to_string(place) + ")"); },
@@ -135,15 +137,11 @@ void JobRegistry::run(Job& job, const std::stop_token& service_stop) {
             const EngineExit exit = run_engine(job, either.get_token());
             const bool is_orphaned = !job.has_outcome() && job.had_snapshot();
             const std::string aftermath = is_orphaned ? clean_up_after_death(job) : "";
-            job.finish(exit,
-                       !either.stop_requested()    ? ""
-                       : job.stop.stop_requested() ? "cancelled"
-                                                   : "interrupted",
-                       aftermath);
+            job.finish(exit, either.stop_requested() ? state_of_stop() : "", aftermath);
             log::info("event=job_ended job={} state={} status={} signal={}", job.id().value, job.summary().state,
                       exit.code, exit.signal);
         } else {
-            job.fail("cancelled", stopped_while_waiting());
+            job.fail(state_of_stop(), stopped_while_waiting());
         }
     } catch (const std::exception& caught) {
         const Error error = as_error(caught).advised(

@@ -86,7 +86,7 @@ std::optional<std::int64_t> ProgressMeter::eta_seconds(Instant now) const {
     if (is_stalled || rate < 1.0) {
         return std::nullopt;
     }
-    return static_cast<std::int64_t>(std::ceil(static_cast<double>(total_ - std::min(done_, total_)) / rate));
+    return std::llround(static_cast<double>(total_ - std::min(done_, total_)) / rate);
 }
 
 }  // namespace mk::vma

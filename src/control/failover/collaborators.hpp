@@ -1,7 +1,7 @@
 #pragma once
 // What every failover and rollback needs; owned by apps/oma-api, outlives all runs.
 
-#include <memory>
+#include <chrono>
 
 #include "base/clock.hpp"
 #include "control/credentials/credential_repository.hpp"
@@ -15,6 +15,17 @@
 #include "control/settings/cloudstack_settings.hpp"
 
 namespace mk::failover {
+
+/// How often is looked and how long is waited. Tests make it short.
+struct Pacing {
+    std::chrono::milliseconds power_poll = std::chrono::seconds{2};
+    /// A hard power-off is a matter of seconds; a source that does not obey for so long needs a person.
+    std::chrono::milliseconds power_off_limit = std::chrono::minutes{2};
+    /// Between two looks for tests whose time is over.
+    std::chrono::milliseconds timer_interval = std::chrono::seconds{5};
+    /// Between two tries to record the end of a job.
+    std::chrono::milliseconds record_pause = std::chrono::seconds{5};
+};
 
 struct Collaborators {
     joblog::JobLog& job_log;
@@ -32,6 +43,7 @@ struct Collaborators {
     SourcePower& power;
     FinalSync& final_sync;
     const Clock& clock;
+    Pacing pacing = {};
 };
 
 }  // namespace mk::failover

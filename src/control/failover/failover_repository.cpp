@@ -84,14 +84,22 @@ std::vector<FailoverJob> FailoverRepository::due_for_rollback(Instant now) const
     return due;
 }
 
-void FailoverRepository::update(const JobId& job, const std::string& assignments, db::Parameters values) {
+void FailoverRepository::update(db::Session& session, const JobId& job, const std::string& assignments, db::Parameters values) {
     values.push_back({"updated", to_ms(clock_.now())});
     values.push_back({"job", job.value});
-    database_->execute("UPDATE failover_jobs SET " + assignments + ", updated_ms = :updated WHERE job_id = :job", values);
+    session.execute("UPDATE failover_jobs SET " + assignments + ", updated_ms = :updated WHERE job_id = :job", values);
+}
+
+void FailoverRepository::update(const JobId& job, const std::string& assignments, db::Parameters values) {
+    database_->transact([&](db::Session& session) { update(session, job, assignments, values); });
+}
+
+void FailoverRepository::set_status(db::Session& session, const JobId& job, const std::string& status, const std::string& error) {
+    update(session, job, "status = :status, error_message = :error", {{"status", status}, {"error", text_or_null(error)}});
 }
 
 void FailoverRepository::set_status(const JobId& job, const std::string& status, const std::string& error) {
-    update(job, "status = :status, error_message = :error", {{"status", status}, {"error", text_or_null(error)}});
+    database_->transact([&](db::Session& session) { set_status(session, job, status, error); });
 }
 
 void FailoverRepository::set_recovery_point(const JobId& job, const RecoveryPointId& point) {
@@ -100,15 +108,16 @@ void FailoverRepository::set_recovery_point(const JobId& job, const RecoveryPoin
 
 void FailoverRepository::set_destination(const JobId& job, const CloudMachineId& machine, const std::string& name) {
     update(job, "destination_vm_id = :machine, destination_vm_name = :name",
-           {{"machine", text_or_null(machine.value)}, {"name", name}});
+           {{"machine", text_or_null(machine.value)}, {"name", text_or_null(name)}});
 }
 
 void FailoverRepository::set_boot(const JobId& job, const std::string& verdict, const std::string& evidence) {
     update(job, "boot_verdict = :verdict, boot_evidence = :evidence", {{"verdict", verdict}, {"evidence", evidence}});
 }
 
-void FailoverRepository::set_verdict(const JobId& job, const std::string& verdict, const std::string& note) {
-    update(job, "verdict = :verdict, verdict_note = :note", {{"verdict", verdict}, {"note", text_or_null(note)}});
+void FailoverRepository::set_verdict(db::Session& session, const JobId& job, const std::string& verdict,
+                                     const std::string& note) {
+    update(session, job, "verdict = :verdict, verdict_note = :note", {{"verdict", verdict}, {"note", text_or_null(note)}});
 }
 
 void FailoverRepository::complete(const JobId& job) {

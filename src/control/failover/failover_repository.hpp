@@ -44,14 +44,16 @@ class FailoverRepository {
     /// Tests that run, whose time is over and that asked to be rolled back by themselves.
     std::vector<FailoverJob> due_for_rollback(Instant now) const;
     void set_status(const JobId& job, const std::string& status, const std::string& error = {});
+    void set_status(db::Session& session, const JobId& job, const std::string& status, const std::string& error = {});
     void set_recovery_point(const JobId& job, const RecoveryPointId& point);
     void set_destination(const JobId& job, const CloudMachineId& machine, const std::string& name);
     void set_boot(const JobId& job, const std::string& verdict, const std::string& evidence);
-    void set_verdict(const JobId& job, const std::string& verdict, const std::string& note);
+    void set_verdict(db::Session& session, const JobId& job, const std::string& verdict, const std::string& note);
     void complete(const JobId& job);
 
   private:
     void update(const JobId& job, const std::string& assignments, db::Parameters values);
+    void update(db::Session& session, const JobId& job, const std::string& assignments, db::Parameters values);
 
     std::shared_ptr<db::Database> database_;
     const Clock& clock_;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json_fields.hpp"
 #include "base/log.hpp"
+#include "control/joblog/job_rows.hpp"
 
 namespace mk::joblog {
 
@@ -15,67 +17,6 @@ std::string error_text(const Error& error) {
                            {"consequence", error.advice().consequence},
                            {"remedy", error.advice().remedy},
                            {"retry_safe", error.advice().retry_safe}});
-}
-
-std::optional<Instant> instant_or_null(const db::Row& row, const std::string& column) {
-    const auto ms = row.number_or_null(column);
-    return ms ? std::optional<Instant>(from_ms(*ms)) : std::nullopt;
-}
-
-Job job_from(const db::Row& row) {
-    Job job;
-    job.id.value = row.text("id");
-    job.type = job_type_from(row.text("job_type"));
-    job.operation = row.text("operation");
-    job.vm_context_id.value = row.text_or_null("vm_context_id").value_or("");
-    job.owner = row.text("owner");
-    job.status = job_status_from(row.text("status"));
-    job.percent = static_cast<int>(row.number("percent_complete"));
-    job.cancel_requested = row.flag("cancel_requested");
-    job.metadata = row.text("metadata");
-    job.error = row.text_or_null("error").value_or("");
-    job.created = from_ms(row.number("created_ms"));
-    job.started = instant_or_null(row, "started_ms");
-    job.completed = instant_or_null(row, "completed_ms");
-    return job;
-}
-
-Step step_from(const db::Row& row) {
-    Step step;
-    step.order = static_cast<int>(row.number("step_order"));
-    step.name = row.text("step_name");
-    step.title = row.text("title");
-    step.weight = static_cast<int>(row.number("weight"));
-    step.status = step_status_from(row.text("status"));
-    step.detail = row.text_or_null("detail").value_or("");
-    step.error_message = row.text_or_null("error_message").value_or("");
-    step.started = instant_or_null(row, "started_ms");
-    step.completed = instant_or_null(row, "completed_ms");
-    return step;
-}
-
-constexpr const char* job_columns =
-    "id, job_type, operation, vm_context_id, owner, status, percent_complete, cancel_requested, metadata, error, created_ms,"
-    " started_ms, completed_ms";
-constexpr const char* step_columns =
-    "step_order, step_name, title, weight, status, detail, error_message, started_ms, completed_ms";
-
-bool counts_as_done(StepStatus status) {
-    return status == StepStatus::completed || status == StepStatus::warning || status == StepStatus::skipped;
-}
-
-JobStatus outcome_of(const std::vector<Step>& steps) {
-    auto outcome = JobStatus::completed;
-    for (const auto& step : steps) {
-        if (step.status == StepStatus::failed || step.status == StepStatus::running) {
-            outcome = worse(outcome, JobStatus::failed);
-        } else if (step.status == StepStatus::warning) {
-            outcome = worse(outcome, JobStatus::warning);
-        } else if (step.status == StepStatus::cancelled) {
-            outcome = worse(outcome, JobStatus::cancelled);
-        }
-    }
-    return outcome;
 }
 
 }  // namespace
@@ -159,12 +100,21 @@ void JobLog::run_step(const JobId& job, const std::string& name, const std::func
         body(context);
     } catch (const std::exception& caught) {
         const auto error = as_error(caught);
-        const auto status = error.code() == ErrorCode::cancelled ? StepStatus::cancelled : StepStatus::failed;
-        log(job, status == StepStatus::cancelled ? Level::warn : Level::error, error.full_text(), step.order);
-        set_step(job, step.order, status, error.full_text());
+        note_failure(job, step, error);
         throw error;
     }
     set_step(job, step.order, context.has_warning() ? StepStatus::warning : StepStatus::completed, "");
+}
+
+/// What the step failed with matters more than a failure to write that down: end() marks a step that still runs.
+void JobLog::note_failure(const JobId& job, const Step& step, const Error& error) {
+    const auto status = error.code() == ErrorCode::cancelled ? StepStatus::cancelled : StepStatus::failed;
+    try {
+        log(job, status == StepStatus::cancelled ? Level::warn : Level::error, error.full_text(), step.order);
+        set_step(job, step.order, status, error.full_text());
+    } catch (const std::exception& second) {
+        log::error("job={} step={} failed: {} (not recorded: {})", job.value, step.name, error.full_text(), second.what());
+    }
 }
 
 void JobLog::skip_step(const JobId& job, const std::string& name, const std::string& reason) {
@@ -176,8 +126,8 @@ void JobLog::skip_step(const JobId& job, const std::string& name, const std::str
 
 void JobLog::complete_interrupted_step(const JobId& job, const std::string& name) {
     database_->execute(
-        "UPDATE job_steps SET status = 'completed', completed_ms = :now"
-        " WHERE job_id = :job AND step_name = :name AND status = 'running'",
+        "UPDATE job_steps SET status = 'completed', error_message = NULL, completed_ms = :now"
+        " WHERE job_id = :job AND step_name = :name AND status IN ('running', 'failed')",
         {{"now", to_ms(clock_.now())}, {"job", job.value}, {"name", name}});
 }
 
@@ -212,7 +162,13 @@ int JobLog::finished_weight_percent(const JobId& job, int running_order, double 
 }
 
 JobStatus JobLog::end(const JobId& job, const Error* error) {
-    const auto found = find(job);
+    JobStatus outcome = JobStatus::failed;
+    database_->transact([&](db::Session& session) { outcome = end(session, job, error); });
+    return outcome;
+}
+
+JobStatus JobLog::end(db::Session& session, const JobId& job, const Error* error) {
+    const auto found = read_job(session, job);
     if (!found) {
         throw Error(ErrorCode::not_found, "there is no job " + job.value);
     }
@@ -225,32 +181,50 @@ JobStatus JobLog::end(const JobId& job, const Error* error) {
     }
     const bool went_well = outcome == JobStatus::completed || outcome == JobStatus::warning;
     const auto now = to_ms(clock_.now());
-    database_->transact([&](db::Session& session) {
-        session.execute(
-            "UPDATE job_steps SET status = 'failed', error_message = 'interrupted', completed_ms = :now"
-            " WHERE job_id = :job AND status = 'running'",
-            {{"now", now}, {"job", job.value}});
-        session.execute("UPDATE job_steps SET status = :status WHERE job_id = :job AND status = 'pending'",
-                        {{"status", std::string(went_well ? "skipped" : "cancelled")}, {"job", job.value}});
-        session.execute(
-            "UPDATE job_tracking SET status = :status, error = :error, completed_ms = :now, percent_complete ="
-            " CASE WHEN :went_well = 1 THEN 100 ELSE percent_complete END WHERE id = :job",
-            {{"status", std::string(to_string(outcome))},
-             {"error", error != nullptr ? db::Value(error_text(*error)) : db::Value(nullptr)},
-             {"now", now},
-             {"went_well", std::int64_t{went_well ? 1 : 0}},
-             {"job", job.value}});
-    });
-    if (error != nullptr) {
-        log(job, Level::error, "The job ended " + std::string(to_string(outcome)) + ": " + error->full_text());
-    } else {
-        log(job, Level::info, "The job ended " + std::string(to_string(outcome)) + ".");
-    }
+    session.execute(
+        "UPDATE job_steps SET status = 'failed', error_message = 'interrupted', completed_ms = :now"
+        " WHERE job_id = :job AND status = 'running'",
+        {{"now", now}, {"job", job.value}});
+    session.execute("UPDATE job_steps SET status = :status WHERE job_id = :job AND status = 'pending'",
+                    {{"status", std::string(went_well ? "skipped" : "cancelled")}, {"job", job.value}});
+    session.execute(
+        "UPDATE job_tracking SET status = :status, error = :error, completed_ms = :now, percent_complete ="
+        " CASE WHEN :went_well = 1 THEN 100 ELSE percent_complete END WHERE id = :job",
+        {{"status", std::string(to_string(outcome))},
+         {"error", error != nullptr ? db::Value(error_text(*error)) : db::Value(nullptr)},
+         {"now", now},
+         {"went_well", std::int64_t{went_well ? 1 : 0}},
+         {"job", job.value}});
+    const auto text = "The job ended " + std::string(to_string(outcome)) + (error != nullptr ? ": " + error->full_text() : ".");
+    insert_event(session, job, error != nullptr ? Level::error : Level::info, text, {});
     return outcome;
 }
 
-void JobLog::log(const JobId& job, Level level, const std::string& message, std::optional<int> step_order) {
-    database_->execute(
+void JobLog::remember(const JobId& job, const std::string& key, const Json& value) {
+    database_->transact([&](db::Session& session) {
+        const auto row = session.query_one("SELECT metadata FROM job_tracking WHERE id = :job", {{"job", job.value}});
+        if (!row) {
+            throw Error(ErrorCode::not_found, "there is no job " + job.value);
+        }
+        auto metadata = json::parse(row->text("metadata"));
+        metadata[key] = value;
+        session.execute("UPDATE job_tracking SET metadata = :metadata WHERE id = :job",
+                        {{"metadata", json::dump(metadata)}, {"job", job.value}});
+    });
+}
+
+Json JobLog::recall(const JobId& job, const std::string& key) const {
+    const auto row = database_->query_one("SELECT metadata FROM job_tracking WHERE id = :job", {{"job", job.value}});
+    if (!row) {
+        return nullptr;
+    }
+    const auto metadata = json::parse(row->text("metadata"));
+    return metadata.contains(key) ? metadata.at(key) : Json(nullptr);
+}
+
+void JobLog::insert_event(db::Session& session, const JobId& job, Level level, const std::string& message,
+                          std::optional<int> step_order) {
+    session.execute(
         "INSERT INTO log_events (id, job_id, step_order, correlation_id, external_job_id, level, message, fields, created_ms)"
         " VALUES (:id, :job, :step_order, :correlation, :external, :level, :message, '{}', :now)",
         {{"id", new_uuid()},
@@ -261,6 +235,10 @@ void JobLog::log(const JobId& job, Level level, const std::string& message, std:
          {"level", std::string(to_string(level))},
          {"message", message},
          {"now", to_ms(clock_.now())}});
+}
+
+void JobLog::log(const JobId& job, Level level, const std::string& message, std::optional<int> step_order) {
+    database_->transact([&](db::Session& session) { insert_event(session, job, level, message, step_order); });
     if (level == Level::error) {
         log::error("job={} {}", job.value, message);
     } else if (level == Level::warn) {
@@ -297,6 +275,7 @@ std::optional<Job> JobLog::find(const JobId& job) const {
     if (!row) {
         return std::nullopt;
     }
+    // The steps are read after the job: those of a job that is seen as ended are final.
     auto found = job_from(*row);
     for (const auto& step : database_->query(
              std::string("SELECT ") + step_columns + " FROM job_steps WHERE job_id = :job ORDER BY step_order",
@@ -330,15 +309,7 @@ std::vector<Event> JobLog::events(const JobId& job, const std::string& after, in
              "SELECT id, step_order, level, message, created_ms FROM log_events WHERE job_id = :job AND id > :after"
              " ORDER BY id LIMIT " + std::to_string(std::clamp(limit, 1, 1000)),
              {{"job", job.value}, {"after", after}})) {
-        Event event;
-        event.id = row.text("id");
-        if (const auto order = row.number_or_null("step_order")) {
-            event.step_order = static_cast<int>(*order);
-        }
-        event.level = level_from(row.text("level"));
-        event.message = row.text("message");
-        event.created = from_ms(row.number("created_ms"));
-        events.push_back(std::move(event));
+        events.push_back(event_from(row));
     }
     return events;
 }

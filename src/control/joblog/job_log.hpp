@@ -90,12 +90,18 @@ class JobLog {
     /// Marks a step that had nothing to do.
     void skip_step(const JobId& job, const std::string& name, const std::string& reason);
 
-    /// After a restart: the step was running when the process died and its effect was found complete.
+    /// After a restart: the step had not ended when the process died, and its effect was found complete.
     void complete_interrupted_step(const JobId& job, const std::string& name);
 
     /// Ends the job with its worst step; `error` (may be null) is stored as the cause. Steps still pending become cancelled,
     /// or skipped after a success. Idempotent: an ended job stays as it is.
     JobStatus end(const JobId& job, const Error* error = nullptr);
+    /// The same inside the caller's transaction, so that a job and what hangs on it end together. Writes nothing to stderr.
+    JobStatus end(db::Session& session, const JobId& job, const Error* error);
+
+    /// One entry of the job's metadata: facts that a later job or a restart needs. recall() answers null for what is unknown.
+    void remember(const JobId& job, const std::string& key, const Json& value);
+    Json recall(const JobId& job, const std::string& key) const;
 
     void log(const JobId& job, Level level, const std::string& message, std::optional<int> step_order = {});
     void set_percent(const JobId& job, int percent);
@@ -112,6 +118,9 @@ class JobLog {
 
   private:
     friend class StepContext;
+    void note_failure(const JobId& job, const Step& step, const Error& error);
+    void insert_event(db::Session& session, const JobId& job, Level level, const std::string& message,
+                      std::optional<int> step_order);
     void set_step(const JobId& job, int order, StepStatus status, const std::string& error);
     int finished_weight_percent(const JobId& job, int running_order, double share) const;
 

@@ -1,9 +1,12 @@
 #include "control/joblog/job_runner.hpp"
 
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/retry.hpp"
 
 namespace mk::joblog {
 
@@ -13,12 +16,25 @@ void JobRunner::start(const JobId& job, Work work) {
     if (stopping_) {
         throw Error(ErrorCode::unavailable, "the service is stopping", {.remedy = "Try again when it is up.", .retry_safe = true});
     }
-    auto& worker = workers_[job];
-    worker.thread = std::jthread([this, job, work = std::move(work)](const std::stop_token& stop) {
-        work(stop);
-        const std::lock_guard inner(mutex_);
-        workers_[job].finished = true;
-    });
+    const auto [entry, is_new] = workers_.try_emplace(job);
+    if (!is_new) {
+        throw Error(ErrorCode::conflict, "job " + job.value + " runs already");
+    }
+    try {
+        entry->second.thread = std::jthread([this, job, work = std::move(work)](const std::stop_token& stop) {
+            try {
+                work(stop);
+            } catch (const std::exception& error) {
+                log::error("job={} ended unexpectedly: {}", job.value, error.what());
+            }
+            const std::lock_guard inner(mutex_);
+            workers_[job].finished = true;
+        });
+    } catch (const std::system_error& error) {
+        workers_.erase(entry);
+        throw Error(ErrorCode::unavailable, std::string("no thread for the job: ") + error.what(),
+                    {.remedy = "Try again when fewer jobs run.", .retry_safe = true});
+    }
 }
 
 bool JobRunner::cancel(const JobId& job) {
@@ -31,6 +47,20 @@ bool JobRunner::cancel(const JobId& job) {
     return true;
 }
 
+void JobRunner::insist(const JobId& job, const std::function<void()>& record) {
+    for (;;) {
+        try {
+            return record();
+        } catch (const std::exception& error) {
+            log::error("job={} its end could not be recorded: {}", job.value, as_error(error).full_text());
+        }
+        if (!pause(record_pause_, stop_.get_token())) {
+            log::error("job={} stays open; it is settled at the next start", job.value);
+            return;
+        }
+    }
+}
+
 void JobRunner::stop() {
     std::vector<std::jthread> threads;
     {
@@ -41,7 +71,8 @@ void JobRunner::stop() {
             threads.push_back(std::move(worker.thread));
         }
     }
-    // Joined here, outside the lock: a worker takes the lock to say that it is finished.
+    stop_.request_stop();
+    // Joined here, outside the lock: a worker takes the lock to say that it is finished, and may ask for another job meanwhile.
     threads.clear();
 }
 

@@ -3,11 +3,15 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "base/json_fields.hpp"
+#include "base/log.hpp"
 #include "control/machines/machine_rows.hpp"
 
 namespace mk::machines {
 
 namespace {
+
+constexpr const char* status_before_key = "status_before";
 
 const std::string select_machine = std::string("SELECT ") + machine_columns + " FROM vm_contexts";
 
@@ -215,7 +219,11 @@ JobId MachineRepository::begin(const VmContextId& id, MachineAction action, Mach
         if (const auto reason = refusal(machine.status, action)) {
             throw Error(ErrorCode::conflict, *reason, {.consequence = "Nothing was changed.", .retry_safe = true});
         }
-        job = job_log_.start(session, start);
+        auto metadata = start.metadata.empty() ? Json::object() : json::parse(start.metadata);
+        metadata[status_before_key] = to_string(machine.status);
+        auto full_start = start;
+        full_start.metadata = json::dump(metadata);
+        job = job_log_.start(session, full_start);
         write_status(session, machine, during, "", job, to_ms(clock_.now()));
         if (also) {
             also(session, job);
@@ -231,13 +239,30 @@ void MachineRepository::set_status(const VmContextId& id, MachineStatus status, 
     });
 }
 
-void MachineRepository::finish(const VmContextId& id, const JobId& job, MachineStatus status, const std::string& reason) {
+std::optional<MachineStatus> MachineRepository::status_before(const JobId& job) const {
+    const auto word = job_log_.recall(job, status_before_key);
+    return word.is_string() ? std::optional(machine_status_from(word.get<std::string>())) : std::nullopt;
+}
+
+JobStatus MachineRepository::end_job(const VmContextId& id, const JobId& job, MachineStatus status, const std::string& reason,
+                                     const Error* error, const std::function<void(db::Session&)>& also) {
+    auto outcome = JobStatus::failed;
     database_->transact([&](db::Session& session) {
-        const auto machine = locked(session, id);
-        if (machine.current_job == job) {
-            write_status(session, machine, status, reason, JobId{}, to_ms(clock_.now()));
+        outcome = job_log_.end(session, job, error);
+        const auto row = session.query_one(select_machine + " WHERE context_id = :id", {{"id", id.value}});
+        if (row) {
+            const auto machine = machine_from(*row);
+            if (machine.current_job == job) {
+                write_status(session, machine, status, reason, JobId{}, to_ms(clock_.now()));
+            }
+        }
+        if (also) {
+            also(session);
         }
     });
+    log::info("job={} ended {}{}{}; machine {} is {}", job.value, to_string(outcome), error != nullptr ? ": " : "",
+              error != nullptr ? error->full_text() : std::string{}, id.value, to_string(status));
+    return outcome;
 }
 
 void MachineRepository::set_last_sync(const VmContextId& id, Instant when) {

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.hpp"
 #include "base/json.hpp"
 #include "contracts/source_machine_json.hpp"
 #include "model/machine_name.hpp"
@@ -19,6 +20,17 @@ namespace {
 std::optional<Instant> instant_or_null(const db::Row& row, const std::string& column) {
     const auto ms = row.number_or_null(column);
     return ms ? std::optional<Instant>(from_ms(*ms)) : std::nullopt;
+}
+
+/// At most 40 characters; "vm" for a name that has no letter or digit of ours, such as one in another script.
+std::string short_name_of(const std::string& vm_name) {
+    try {
+        auto name = cloud_machine_name(vm_name).substr(0, 40);
+        name.erase(name.find_last_not_of('-') + 1);
+        return name;
+    } catch (const Error&) {
+        return "vm";
+    }
 }
 
 }  // namespace
@@ -83,7 +95,7 @@ std::string context_id_for(const std::string& vm_name, Instant now) {
     const auto stamp = iso.substr(0, 4) + iso.substr(5, 2) + iso.substr(8, 2) + "-" + iso.substr(11, 2) + iso.substr(14, 2) +
                        iso.substr(17, 2);
     // 64 characters hold "ctx-", 40 of the name, the stamp and a counter.
-    return "ctx-" + cloud_machine_name(vm_name).substr(0, 40) + "-" + stamp;
+    return "ctx-" + short_name_of(vm_name) + "-" + stamp;
 }
 
 }  // namespace mk::machines

@@ -82,6 +82,18 @@ void RecoveryPointRepository::mark_applied(const RecoveryPointId& id,
     });
 }
 
+void RecoveryPointRepository::forget_digest(const VmContextId& vm, const DiskId& disk) {
+    if (const auto point = latest(vm)) {
+        database_->execute("UPDATE recovery_point_disks SET digest = NULL WHERE recovery_point_id = :id AND disk_id = :disk",
+                           {{"id", point->id.value}, {"disk", disk.value}});
+    }
+}
+
+void RecoveryPointRepository::set_digest(const RecoveryPointId& id, const DiskId& disk, const std::string& digest) {
+    database_->execute("UPDATE recovery_point_disks SET digest = :digest WHERE recovery_point_id = :id AND disk_id = :disk",
+                       {{"digest", digest}, {"id", id.value}, {"disk", disk.value}});
+}
+
 RecoveryPoint RecoveryPointRepository::with_disks(const db::Row& row) const {
     RecoveryPoint point;
     point.id.value = row.text("id");

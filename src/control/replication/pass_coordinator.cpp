@@ -3,25 +3,20 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "base/log.hpp"
 #include "base/retry.hpp"
 #include "control/machines/replicable.hpp"
+#include "control/replication/pass_cleanup.hpp"
 #include "control/replication/source_changes.hpp"
 
 namespace mk::replication {
 
 namespace {
 
-constexpr auto poll_interval = std::chrono::milliseconds{500};
-/// A VMA that cannot be asked for this long has lost the pass (DD 1: a dead worker is seen within a bounded time).
-constexpr auto heartbeat_limit = std::chrono::seconds{60};
-constexpr auto clean_up_limit = std::chrono::seconds{60};
+using std::chrono::steady_clock;
 
 const Advice last_point_is_safe = {.consequence = "The last recovery point is unchanged.",
                                    .remedy = "Start the sync again.",
                                    .retry_safe = true};
-
-std::string snapshot_name(const JobId& job) { return "migratekit-" + job.value; }
 
 }  // namespace
 
@@ -35,18 +30,24 @@ PassCoordinator::PassCoordinator(Collaborators& use, JobId job, VmContextId vm, 
     : use_(use), job_(std::move(job)), vm_(std::move(vm)), full_(full) {}
 
 RecoveryPoint PassCoordinator::run(const std::stop_token& stop) {
-    auto& log = use_.job_log;
-    std::optional<RecoveryPoint> point;
-    log.run_step(job_, "source-check", [&](auto& step) { check_source(step, stop); });
-    log.run_step(job_, "volume-preparation", [&](auto& step) { prepare_volumes(step, stop); });
-    log.run_step(job_, "write-session", [&](auto& step) { open_sessions(step, stop); });
-    log.run_step(job_, "copy", [&](auto& step) { copy(step, stop); });
-    log.run_step(job_, "verification", [&](auto& step) { verify(step, stop); });
-    log.run_step(job_, "commit", [&](auto& step) {
-        point = commit(step);
-        apply(*point, step, stop);
-    });
+    const auto step = [&](const char* name, void (PassCoordinator::*body)(joblog::StepContext&, const std::stop_token&)) {
+        throw_if_cancelled(stop);
+        use_.job_log.run_step(job_, name, [&](joblog::StepContext& context) { (this->*body)(context, stop); });
+    };
+    step("source-check", &PassCoordinator::check_source);
+    step("volume-preparation", &PassCoordinator::prepare_volumes);
+    step("write-session", &PassCoordinator::open_sessions);
+    step("copy", &PassCoordinator::copy);
+    step("verification", &PassCoordinator::verify);
+    throw_if_cancelled(stop);
+    use_.job_log.run_step(job_, "commit", [&](auto& context) { apply(commit(context), context, stop); });
     return *use_.recovery_points.of_job(job_);
+}
+
+void PassCoordinator::throw_if_cancelled(const std::stop_token& stop) const {
+    if (stop.stop_requested() || use_.job_log.is_cancel_requested(job_)) {
+        throw Error(ErrorCode::cancelled, "the sync was stopped", last_point_is_safe);
+    }
 }
 
 void PassCoordinator::check_source(joblog::StepContext& step, const std::stop_token& stop) {
@@ -54,6 +55,7 @@ void PassCoordinator::check_source(joblog::StepContext& step, const std::stop_to
     if (!found) {
         throw Error(ErrorCode::not_found, "machine " + vm_.value + " is not managed any more");
     }
+    require_no_leftovers(use_, vm_, step);
     const auto access = use_.credentials.access(found->credential_id);
     const auto now = use_.source.look_up(access, found->source.moref, found->source.instance_uuid, stop);
     machines::require_replicable(now);
@@ -80,6 +82,7 @@ void PassCoordinator::prepare_volumes(joblog::StepContext& step, const std::stop
                                           stop);
         if (volume.size_bytes < disk.capacity) {
             step.info(disk.id.value + " grew: the volume is resized");
+            use_.recovery_points.forget_digest(vm_, disk.id);
             volume = use_.volumes.resize(volume.volume_id, disk.capacity, stop);
         }
         volume = use_.volumes.attach_to_appliance(volume.volume_id, stop);
@@ -126,6 +129,9 @@ contracts::PassRequest PassCoordinator::pass_request() const {
     for (const auto& session : sessions_) {
         const auto volume = std::find_if(volumes_.begin(), volumes_.end(),
                                          [&](const auto& v) { return v.volume_id == session.volume_id; });
+        if (volume == volumes_.end()) {
+            throw Error(ErrorCode::internal, "the Volume Daemon opened a session for a volume that nobody asked for");
+        }
         contracts::PassDisk disk;
         disk.disk_id = volume->disk_id;
         disk.target_uri = session.nbd_uri;
@@ -146,13 +152,14 @@ contracts::PassRequest PassCoordinator::pass_request() const {
 
 void PassCoordinator::copy(joblog::StepContext& step, const std::stop_token& stop) {
     // The snapshot is in the ledger before anybody can create it (decision 5).
-    const auto entry = use_.ledger.intend(ledger::Site::source, "vsphere_snapshot", snapshot_name(job_), vm_, job_);
+    const auto entry = use_.ledger.intend(ledger::Site::source, "vsphere_snapshot", source_snapshot_name(job_), vm_, job_);
     use_.source.start_pass(pass_request(), stop);
     const auto last = follow_copy(step, stop);
     if (last.state == "completed") {
         if (!last.result) {
             throw Error(ErrorCode::internal, "the VMA reported a completed pass without a result").advised(last_point_is_safe);
         }
+        require_every_disk(*last.result);
         // The engine reports success only after it saw the snapshot gone.
         use_.ledger.gone(entry);
         result_ = last.result;
@@ -169,30 +176,57 @@ void PassCoordinator::copy(joblog::StepContext& step, const std::stop_token& sto
         .advised(last_point_is_safe);
 }
 
+/// A disk that is missing in the answer must not be missing in the recovery point without a word (DD 28).
+void PassCoordinator::require_every_disk(const contracts::PassResult& result) const {
+    const auto has = [&](const DiskId& id) {
+        return std::count_if(result.disks.begin(), result.disks.end(), [&](const auto& d) { return d.disk_id == id; }) == 1;
+    };
+    const bool complete = std::all_of(volumes_.begin(), volumes_.end(), [&](const auto& v) { return has(v.disk_id); });
+    if (!complete || result.disks.size() != volumes_.size()) {
+        throw Error(ErrorCode::internal, "the VMA reported a completed pass of other disks than were asked for")
+            .advised(last_point_is_safe);
+    }
+}
+
 contracts::PassProgress PassCoordinator::follow_copy(joblog::StepContext& step, const std::stop_token& stop) {
     std::string last_stage;
-    auto last_answer = std::chrono::steady_clock::now();
-    bool stopping = false;
+    auto last_answer = steady_clock::now();
+    std::optional<steady_clock::time_point> stopping_since;
+    bool is_told = false;
     for (;;) {
-        if (!stopping && (stop.stop_requested() || use_.job_log.is_cancel_requested(job_))) {
-            stopping = true;
+        if (!stopping_since && (stop.stop_requested() || use_.job_log.is_cancel_requested(job_))) {
+            stopping_since = steady_clock::now();
             step.info("Stopping the copy");
-            use_.source.stop_pass(job_);
         }
         try {
+            if (stopping_since && !is_told) {
+                use_.source.stop_pass(job_);
+                is_told = true;
+            }
             const auto progress = use_.source.progress(job_, {});
-            last_answer = std::chrono::steady_clock::now();
+            last_answer = steady_clock::now();
             note_progress(progress, step, last_stage);
             if (progress.state != "running") {
                 return progress;
             }
         } catch (const Error& error) {
-            if (!error.retryable() || std::chrono::steady_clock::now() - last_answer > heartbeat_limit) {
+            if (!error.retryable() || steady_clock::now() - last_answer > use_.pacing.heartbeat_limit) {
                 throw error.within("following the copy").advised(last_point_is_safe);
             }
         }
-        pause(poll_interval, stopping ? std::stop_token{} : stop);
+        if (stopping_since && steady_clock::now() - *stopping_since > use_.pacing.stop_limit) {
+            throw Error(ErrorCode::cancelled, "the copy was stopped, but has not ended yet", last_point_is_safe);
+        }
+        pause(use_.pacing.poll, stopping_since ? std::stop_token{} : stop);
     }
+}
+
+const contracts::Volume& PassCoordinator::volume_of(const DiskId& disk) const {
+    const auto found = std::find_if(volumes_.begin(), volumes_.end(), [&](const auto& v) { return v.disk_id == disk; });
+    if (found == volumes_.end()) {
+        throw Error(ErrorCode::internal, disk.value + " has no volume in this pass");
+    }
+    return *found;
 }
 
 void PassCoordinator::note_progress(const contracts::PassProgress& progress, joblog::StepContext& step,
@@ -212,9 +246,12 @@ void PassCoordinator::verify(joblog::StepContext& step, const std::stop_token& s
     use_.replications.set_operation(job_, "Verifying");
     Bytes compared = 0;
     for (const auto& disk : result_->disks) {
-        const auto volume = std::find_if(volumes_.begin(), volumes_.end(), [&](const auto& v) { return v.disk_id == disk.disk_id; });
+        const auto& volume = volume_of(disk.disk_id);
         const auto session = std::find_if(sessions_.begin(), sessions_.end(),
-                                          [&](const auto& s) { return s.volume_id == volume->volume_id; });
+                                          [&](const auto& s) { return s.volume_id == volume.volume_id; });
+        if (session == sessions_.end()) {
+            throw Error(ErrorCode::internal, disk.disk_id.value + " has no write session in this pass");
+        }
         const auto wrong = use_.volumes.verify(session->session_id, disk.digests, stop);
         if (!wrong.empty()) {
             throw Error(ErrorCode::corrupt,
@@ -240,9 +277,8 @@ RecoveryPoint PassCoordinator::commit(joblog::StepContext& step) {
     point.snapshot_time = from_ms(result_->snapshot_time_ms);
     point.consistency = result_->consistency;
     for (const auto& disk : result_->disks) {
-        const auto volume = std::find_if(volumes_.begin(), volumes_.end(), [&](const auto& v) { return v.disk_id == disk.disk_id; });
         point.disks.push_back({.disk_id = disk.disk_id,
-                               .volume_id = volume->volume_id,
+                               .volume_id = volume_of(disk.disk_id).volume_id,
                                .change_id = disk.change_id,
                                .backing_uuid = disk.backing_uuid,
                                .capacity = disk.capacity,
@@ -267,53 +303,20 @@ void PassCoordinator::apply(const RecoveryPoint& point, joblog::StepContext& ste
         const auto session = std::find_if(sessions.begin(), sessions.end(),
                                           [&](const auto& s) { return s.volume_id == disk.volume_id; });
         if (session == sessions.end()) {
-            throw Error(ErrorCode::internal, "the write session of " + disk.disk_id.value + " is gone");
+            throw Error(ErrorCode::internal, "the write session of " + disk.disk_id.value + " is gone",
+                        {.consequence = "The volumes may be between two recovery points and must not be used.",
+                         .remedy = "Remove the machine from management and add it again."});
         }
         // From here on stopping would leave a volume between two points, so the stop token is not obeyed.
         const auto digest = use_.volumes.commit(session->session_id, [&](const std::string& text) { step.detail(text); }, {});
         digests.emplace_back(disk.disk_id, digest);
         step.detail(std::to_string(digests.size()) + " of " + std::to_string(point.disks.size()) + " volumes applied");
     }
-    use_.recovery_points.mark_applied(point.id, digests);
+    // In this order, so that a process that dies in between repeats both.
     use_.machines.set_last_sync(vm_, point.snapshot_time);
+    use_.recovery_points.mark_applied(point.id, digests);
 }
 
-std::vector<std::string> PassCoordinator::clean_up() {
-    std::vector<std::string> left;
-    const auto attempt = [&](const std::string& what, const std::function<void()>& work) {
-        try {
-            retry({.give_up_after = clean_up_limit}, {}, work);
-        } catch (const Error& error) {
-            if (error.code() != ErrorCode::not_found) {
-                left.push_back(what + ": " + error.cause());
-            }
-        }
-    };
-    attempt("stopping the copy", [&] { use_.source.stop_pass(job_); });
-    attempt("waiting for the copy to end", [&] {
-        wait_until([&] { return use_.source.progress(job_, {}).state != "running"; }, poll_interval, clean_up_limit, {},
-                   "the copy did not stop");
-    });
-    attempt("forgetting the copy", [&] { use_.source.forget_pass(job_); });
-    attempt("removing the source snapshot", [&] {
-        const auto machine = use_.machines.find(vm_);
-        if (!machine) {
-            return;
-        }
-        const auto access = use_.credentials.access(machine->credential_id);
-        const auto remaining = use_.source.sweep_snapshots(access, machine->source.moref, {});
-        if (std::find(remaining.begin(), remaining.end(), snapshot_name(job_)) == remaining.end()) {
-            use_.ledger.name_gone("vsphere_snapshot", snapshot_name(job_));
-        }
-    });
-    attempt("closing the write sessions", [&] {
-        for (const auto& session : use_.volumes.sessions_of(job_, {})) {
-            if (session.state == "open") {
-                use_.volumes.abort(session.session_id, {});
-            }
-        }
-    });
-    return left;
-}
+std::vector<std::string> PassCoordinator::clean_up() { return clean_up_pass(use_, job_, vm_); }
 
 }  // namespace mk::replication

@@ -12,30 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.hpp"
-#include "control/credentials/credential_repository.hpp"
 #include "control/joblog/job_log.hpp"
-#include "control/ledger/ledger.hpp"
-#include "control/machines/machine_repository.hpp"
-#include "control/recovery/recovery_point_repository.hpp"
-#include "control/replication/ports.hpp"
-#include "control/replication/replication_repository.hpp"
+#include "control/machines/machine.hpp"
+#include "control/replication/collaborators.hpp"
 
 namespace mk::replication {
-
-/// What every pass needs; owned by apps/oma-api, outlives all passes.
-struct Collaborators {
-    std::shared_ptr<db::Database> database;
-    joblog::JobLog& job_log;
-    ledger::Ledger& ledger;
-    machines::MachineRepository& machines;
-    recovery::RecoveryPointRepository& recovery_points;
-    credentials::CredentialRepository& credentials;
-    ReplicationRepository& replications;
-    SourceSite& source;
-    ReplicaVolumes& volumes;
-    const Clock& clock;
-};
 
 /// The steps of a pass, in order, for JobStart.
 std::vector<joblog::StepPlan> pass_steps();
@@ -48,15 +29,18 @@ class PassCoordinator {
     RecoveryPoint run(const std::stop_token& stop);
     /// After a crash between commit record and last applied byte: finishes the apply. Idempotent.
     void apply(const RecoveryPoint& point, joblog::StepContext& step, const std::stop_token& stop);
-    /// After a failure: stops the VMA's pass, removes the source snapshot, aborts the sessions. Returns what could not be done.
+    /// After a failure: see clean_up_pass().
     std::vector<std::string> clean_up();
 
   private:
+    void throw_if_cancelled(const std::stop_token& stop) const;
     void check_source(joblog::StepContext& step, const std::stop_token& stop);
     void prepare_volumes(joblog::StepContext& step, const std::stop_token& stop);
     void open_sessions(joblog::StepContext& step, const std::stop_token& stop);
     void copy(joblog::StepContext& step, const std::stop_token& stop);
     contracts::PassProgress follow_copy(joblog::StepContext& step, const std::stop_token& stop);
+    void require_every_disk(const contracts::PassResult& result) const;
+    const contracts::Volume& volume_of(const DiskId& disk) const;
     void note_progress(const contracts::PassProgress& progress, joblog::StepContext& step, std::string& last_stage);
     void verify(joblog::StepContext& step, const std::stop_token& stop);
     RecoveryPoint commit(joblog::StepContext& step);

@@ -39,9 +39,9 @@ void ReplicationRepository::set_progress(const JobId& job, const contracts::Pass
          {"job", job.value}});
 }
 
-void ReplicationRepository::end(const JobId& job, const std::string& status, const std::string& operation,
-                                const std::string& error) {
-    database_->execute(
+void ReplicationRepository::end(db::Session& session, const JobId& job, const std::string& status,
+                                const std::string& operation, const std::string& error) {
+    session.execute(
         "UPDATE replication_jobs SET status = :status, current_operation = :operation, error_message = :error,"
         " vma_eta_seconds = NULL, completed_ms = :now WHERE job_id = :job",
         {{"status", status},

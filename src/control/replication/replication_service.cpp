@@ -1,6 +1,6 @@
 #include "control/replication/replication_service.hpp"
 
-#include "base/log.hpp"
+#include "control/replication/pass_cleanup.hpp"
 
 namespace mk::replication {
 
@@ -12,7 +12,7 @@ MachineStatus status_during(const std::optional<RecoveryPoint>& base) {
 
 }  // namespace
 
-ReplicationService::ReplicationService(Collaborators use) : use_(std::move(use)) {}
+ReplicationService::ReplicationService(Collaborators use) : use_(std::move(use)), runner_(use_.pacing.record_pause) {}
 
 JobId ReplicationService::start(const VmContextId& vm, bool full, const std::string& owner) {
     const auto base = use_.recovery_points.latest(vm);
@@ -25,7 +25,16 @@ JobId ReplicationService::start(const VmContextId& vm, bool full, const std::str
                                  .steps = pass_steps()};
     const auto job = use_.machines.begin(vm, full ? MachineAction::full_sync : MachineAction::sync, status_during(base), start,
                                          [&](db::Session& session, const JobId& id) { use_.replications.add(session, id, vm, type); });
-    runner_.start(job, [this, job, vm, full](const std::stop_token& stop) { run(job, vm, full, stop); });
+    try {
+        runner_.start(job, [this, job, vm, full](const std::stop_token& stop) { run(job, vm, full, stop); });
+    } catch (const Error& error) {
+        // Nothing was touched yet: back to where the machine was.
+        const auto before = use_.machines.status_before(job).value_or(MachineStatus::failed);
+        use_.machines.end_job(vm, job, before, error.cause(), &error, [&](db::Session& session) {
+            use_.replications.end(session, job, "failed", "Failed", error.full_text());
+        });
+        throw;
+    }
     return job;
 }
 
@@ -38,39 +47,46 @@ void ReplicationService::cancel(const JobId& job) {
 }
 
 void ReplicationService::run(const JobId& job, const VmContextId& vm, bool full, const std::stop_token& stop) {
-    PassCoordinator pass(use_, job, vm, full);
     try {
-        pass.run(stop);
-        use_.replications.end(job, "completed", "Completed", "");
-        use_.job_log.end(job);
-        use_.machines.finish(vm, job, MachineStatus::ready_for_failover);
+        PassCoordinator(use_, job, vm, full).run(stop);
     } catch (const std::exception& caught) {
-        fail(job, vm, as_error(caught), pass);
+        return fail(job, vm, as_error(caught));
     }
+    succeed(job, vm);
 }
 
-void ReplicationService::fail(const JobId& job, const VmContextId& vm, const Error& error, PassCoordinator& pass) {
-    try {
+void ReplicationService::succeed(const JobId& job, const VmContextId& vm) {
+    runner_.insist(job, [&] {
+        use_.machines.end_job(vm, job, MachineStatus::ready_for_failover, {}, nullptr,
+                              [&](db::Session& session) { use_.replications.end(session, job, "completed", "Completed", ""); });
+    });
+}
+
+MachineStatus ReplicationService::status_after(const VmContextId& vm, const Error& error) const {
+    const auto point = use_.recovery_points.latest(vm);
+    if (error.code() == ErrorCode::cancelled && !point) {
+        return MachineStatus::discovered;
+    }
+    // A point that is recorded but not on its volumes cannot be failed over to: not "ready", whoever stopped the sync.
+    return error.code() == ErrorCode::cancelled && point->applied ? MachineStatus::ready_for_failover : MachineStatus::failed;
+}
+
+void ReplicationService::fail(const JobId& job, const VmContextId& vm, const Error& error) {
+    runner_.insist(job, [&] {
         const auto point = use_.recovery_points.of_job(job);
         if (point && !point->applied) {
             // The commit record stands: the sessions hold the rest and must not be aborted. The next pass finishes the apply.
             use_.job_log.log(job, joblog::Level::warn, "The recovery point is recorded; applying it goes on with the next sync");
-        } else {
-            for (const auto& left : pass.clean_up()) {
-                use_.job_log.log(job, joblog::Level::warn, "Not cleaned up yet, the next sync does it: " + left);
-            }
+        }
+        for (const auto& left : clean_up_pass(use_, job, vm)) {
+            use_.job_log.log(job, joblog::Level::warn, "Not cleaned up yet, the next sync does it: " + left);
         }
         const bool cancelled = error.code() == ErrorCode::cancelled;
-        use_.replications.end(job, cancelled ? "cancelled" : "failed", cancelled ? "Stopped" : "Failed", error.full_text());
-        use_.job_log.end(job, &error);
-        const bool has_point = use_.recovery_points.latest(vm).has_value();
-        const auto status = cancelled ? (has_point ? MachineStatus::ready_for_failover : MachineStatus::discovered)
-                                      : MachineStatus::failed;
-        use_.machines.finish(vm, job, status, error.cause());
-    } catch (const std::exception& second) {
-        // The job stays open in the database and is settled at the next start.
-        log::error("job={} its end could not be recorded: {}", job.value, second.what());
-    }
+        use_.machines.end_job(vm, job, status_after(vm, error), error.cause(), &error, [&](db::Session& session) {
+            use_.replications.end(session, job, cancelled ? "cancelled" : "failed", cancelled ? "Stopped" : "Failed",
+                                  error.full_text());
+        });
+    });
 }
 
 void ReplicationService::settle_interrupted() {
@@ -83,7 +99,6 @@ void ReplicationService::settle_interrupted() {
 }
 
 void ReplicationService::settle(const joblog::Job& job) {
-    PassCoordinator pass(use_, job.id, job.vm_context_id, false);
     try {
         const auto point = use_.recovery_points.of_job(job.id);
         if (!point) {
@@ -92,18 +107,16 @@ void ReplicationService::settle(const joblog::Job& job) {
                          .remedy = "Start the sync again.",
                          .retry_safe = true});
         }
-        joblog::StepContext step(use_.job_log, job.id, static_cast<int>(pass_steps().size()), "commit");
         if (!point->applied) {
+            joblog::StepContext step(use_.job_log, job.id, static_cast<int>(pass_steps().size()), "commit");
             step.info("Continuing after a restart: applying the recorded recovery point");
-            pass.apply(*point, step, {});
+            PassCoordinator(use_, job.id, job.vm_context_id, false).apply(*point, step, {});
         }
         use_.job_log.complete_interrupted_step(job.id, "commit");
-        use_.replications.end(job.id, "completed", "Completed", "");
-        use_.job_log.end(job.id);
-        use_.machines.finish(job.vm_context_id, job.id, MachineStatus::ready_for_failover);
     } catch (const std::exception& caught) {
-        fail(job.id, job.vm_context_id, as_error(caught), pass);
+        return fail(job.id, job.vm_context_id, as_error(caught));
     }
+    succeed(job.id, job.vm_context_id);
 }
 
 void ReplicationService::stop() { runner_.stop(); }

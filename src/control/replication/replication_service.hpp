@@ -15,16 +15,19 @@ class ReplicationService {
     /// Answers at once with the job. `full` copies everything anew (staged: the last recovery point stays whole).
     /// Throws Error{conflict} with the reason when the machine's state forbids it.
     JobId start(const VmContextId& vm, bool full, const std::string& owner);
-    /// Asks a running job to stop. Throws Error{not_found}.
+    /// Asks a running job to stop; a commit that has begun is finished all the same. Throws Error{not_found}.
     void cancel(const JobId& job);
     /// At start-up: a pass whose commit record is written is finished, any other is cleaned up and its job ends as failed.
     void settle_interrupted();
-    /// Bounded; running passes end as interrupted and are settled at the next start.
+    /// Running passes are stopped and cleaned up; one that is past its commit record is finished. What cannot be recorded any more
+    /// is settled at the next start. Idempotent.
     void stop();
 
   private:
     void run(const JobId& job, const VmContextId& vm, bool full, const std::stop_token& stop);
-    void fail(const JobId& job, const VmContextId& vm, const Error& error, PassCoordinator& pass);
+    void succeed(const JobId& job, const VmContextId& vm);
+    void fail(const JobId& job, const VmContextId& vm, const Error& error);
+    MachineStatus status_after(const VmContextId& vm, const Error& error) const;
     void settle(const joblog::Job& job);
 
     Collaborators use_;

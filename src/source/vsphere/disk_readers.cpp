@@ -97,7 +97,9 @@ DiskReaders::~DiskReaders() {
 std::shared_ptr<ReconnectingSource> DiskReaders::open(const ReaderTarget& target, const std::stop_token& stop) {
     ReconnectingSource::Hooks hooks{
         [this, target](const std::stop_token& reader_stop) { return start_reader(target, reader_stop); },
-        [this](int attempt, const std::stop_token& repair_stop) { repair_session(attempt, repair_stop); }};
+        [this](const Error& failure, int attempt, const std::stop_token& repair_stop) {
+            repair_session(failure, attempt, repair_stop);
+        }};
     return std::make_shared<ReconnectingSource>(target.file_name, target.capacity, std::move(hooks), session_->pacing(),
                                                 stop);
 }
@@ -148,10 +150,13 @@ DiskReaders::Route DiskReaders::route() {
     return way;
 }
 
-/// First the cheap way: any call notices a lost session and logs in again. A server that lets calls pass but refuses
-/// /folder needs a new session.
-void DiskReaders::repair_session(int attempt, const std::stop_token& stop) {
-    if (attempt > 1) {
+/// First the cheap way: any call notices a lost session and logs in again. A server that answers calls but refuses
+/// downloads needs a new session; other troubles of the download do not, and a new one would cut off everybody else's
+/// views.
+void DiskReaders::repair_session(const Error& failure, int attempt, const std::stop_token& stop) {
+    const bool is_refused = failure.cause().find("error: 401") != std::string::npos ||
+                            failure.cause().find("error: 403") != std::string::npos;
+    if (attempt > 1 && (is_refused || attempt + 1 == ReconnectingSource::tries)) {
         session_->renew(stop);
         return;
     }

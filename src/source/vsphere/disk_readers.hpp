@@ -53,7 +53,7 @@ class DiskReaders {
     std::unique_ptr<block::BlockSource> start_reader(const ReaderTarget& target, const std::stop_token& stop);
     std::vector<std::string> command_for(const ReaderTarget& target, const ReaderFiles& files);
     Route route();
-    void repair_session(int attempt, const std::stop_token& stop);
+    void repair_session(const Error& failure, int attempt, const std::stop_token& stop);
 
     const std::shared_ptr<Session> session_;
     const Address address_;

@@ -61,6 +61,7 @@ void ReconnectingSource::with_reader(const std::stop_token& stop, const std::fun
     const std::lock_guard lock(mutex_);
     auto wait = pacing_.reader_first;
     for (int attempt = 1;; ++attempt) {
+        std::optional<Error> failure;
         try {
             open_if_needed(stop);
             return use(*reader_);
@@ -73,13 +74,14 @@ void ReconnectingSource::with_reader(const std::stop_token& stop, const std::fun
                      .retry_safe = true});
             }
             log::warn("reader={} try {} of {}: {}", name_, attempt, tries, error.cause());
+            failure = error;
         }
         if (!pause(wait, stop)) {
             throw Error(ErrorCode::cancelled, name_ + ": reading was stopped");
         }
         wait *= 2;
         try {
-            hooks_.repair(attempt, stop);
+            hooks_.repair(*failure, attempt, stop);
         } catch (const Error& error) {
             if (!error.retryable()) {
                 throw error.within(name_);

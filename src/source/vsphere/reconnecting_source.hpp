@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "block/block_source.hpp"
@@ -20,7 +21,7 @@ class ReconnectingSource : public block::BlockSource {
         std::function<std::unique_ptr<block::BlockSource>(const std::stop_token&)> open;
         /// Before try number `attempt` (1..): makes the session valid. What it throws as unavailable or timeout counts
         /// as a failed try, everything else ends the reading.
-        std::function<void(int attempt, const std::stop_token&)> repair;
+        std::function<void(const Error& failure, int attempt, const std::stop_token&)> repair;
     };
 
     /// Opens at once. `name` is for messages.

@@ -89,7 +89,7 @@ Error error_of(int code, const std::string& text, const std::string& command) {
         advice.retry_safe = found->retry_safe;
     }
     const auto& reason = text.empty() ? std::string("no reason given") : text;
-    return Error(kind, fmt::format("CloudStack refused {} ({}): {}", command, code, reason), advice)
+    return Error(kind, fmt::format("CloudStack: {} failed ({}): {}", command, code, reason), advice)
         .with_native(std::to_string(code));
 }
 

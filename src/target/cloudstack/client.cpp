@@ -193,7 +193,7 @@ struct Client::Impl {
             throw unknown_outcome("CloudStack's job " + job.job_id + " failed without a result");
         }
         const auto code = number_field(*result, "errorcode").value_or(number_field(state, "jobresultcode").value_or(530));
-        throw error_of(static_cast<int>(code), text_field(*result, "errortext"), "in job " + job.job_id);
+        throw error_of(static_cast<int>(code), text_field(*result, "errortext"), "the job " + job.job_id);
     }
 };
 

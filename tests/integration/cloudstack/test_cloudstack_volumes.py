@@ -5,8 +5,6 @@ import os
 import pathlib
 import subprocess
 
-import pytest
-
 from cloudlab import GIB, failed, refused, wait_for
 
 

@@ -1,13 +1,13 @@
 #include "endpoint.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <cstring>
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/base64.hpp"
 #include "os/file.hpp"
@@ -61,13 +61,15 @@ Access ServerTest::access() {
 std::unique_ptr<Session> ServerTest::open_session() {
     const auto given = access();
     return std::make_unique<Session>(
-        std::make_unique<HttpTransport>(parse_address(given.url), http::TlsTrust{given.certificate_sha256, given.ca_file}),
+        std::make_unique<HttpTransport>(parse_address(given.url),
+                                        http::TlsTrust{given.certificate_sha256, given.ca_file}),
         Session::Login{given.username, given.password}, Pacing{}, std::stop_token{});
 }
 
 SourceMachine ServerTest::find(Vcenter& vcenter, const std::string& name) {
     const auto machines = vcenter.discover("", {});
-    const auto found = std::find_if(machines.begin(), machines.end(), [&](const SourceMachine& m) { return m.name == name; });
+    const auto found =
+        std::find_if(machines.begin(), machines.end(), [&](const SourceMachine& m) { return m.name == name; });
     if (found == machines.end()) {
         throw Error(ErrorCode::not_found, "no machine " + name);
     }
@@ -86,9 +88,10 @@ Error error_of(const std::function<void()>& action) {
 
 nlohmann::json LabControl::request(const std::string& method, const std::string& path, const nlohmann::json& body) {
     const auto text = body.is_null() ? std::string{} : body.dump();
-    const auto answer = exchange(environment("MK_TEST_VCENTER_CONTROL"),
-                                 method + " " + path + " HTTP/1.0\r\nHost: lab\r\nContent-Length: " +
-                                     std::to_string(text.size()) + "\r\n\r\n" + text);
+    const auto answer =
+        exchange(environment("MK_TEST_VCENTER_CONTROL"),
+                 method + " " + path + " HTTP/1.0\r\nHost: lab\r\nContent-Length: " + std::to_string(text.size()) +
+                     "\r\n\r\n" + text);
     const auto start = answer.find("\r\n\r\n");
     if (answer.find(" 200 ") == std::string::npos || start == std::string::npos) {
         throw Error(ErrorCode::external, "the lab answers " + answer);
@@ -98,7 +101,11 @@ nlohmann::json LabControl::request(const std::string& method, const std::string&
 
 void LabControl::write(const std::string& machine, int disk, Bytes offset, const std::string& content) {
     request("POST", "/op",
-            {{"op", "write"}, {"machine", machine}, {"disk", disk}, {"offset", offset}, {"bytes_base64", base64_encode(content)}});
+            {{"op", "write"},
+             {"machine", machine},
+             {"disk", disk},
+             {"offset", offset},
+             {"bytes_base64", base64_encode(content)}});
 }
 
 nlohmann::json LabControl::machine(const std::string& name) {

@@ -5,11 +5,11 @@
 //   MK_TEST_VCENTER_CONTROL  the lab's control socket
 // Without them the tests are skipped.
 
-#include <gtest/gtest.h>
-
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
 #include "source/vsphere/session.hpp"

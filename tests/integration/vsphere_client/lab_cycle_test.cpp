@@ -1,8 +1,9 @@
-// Replication cycles against the lab's vCenter: freeze -> changed areas -> read -> release, and what can go wrong in between.
-// The bytes that must be read come from the lab past everything that is simulated: its NBD export of the frozen disk.
-#include <gmock/gmock.h>
-
+// Replication cycles against the lab's vCenter: freeze -> changed areas -> read -> release, and what can go wrong in
+// between. The bytes that must be read come from the lab past everything that is simulated: its NBD export of the
+// frozen disk.
 #include <algorithm>
+
+#include <gmock/gmock.h>
 
 #include "block/nbd.hpp"
 #include "endpoint.hpp"
@@ -88,7 +89,9 @@ class LabCycle : public LabTest {
     FreezeOptions options() {
         FreezeOptions options{.job_id = "job-1", .appliance_id = "appliance-1"};
         options.on_stage = [this](std::string_view stage) { stages_.emplace_back(stage); };
-        options.on_snapshot = [this](const std::string& moref, const std::string& name) { snapshots_.emplace_back(moref, name); };
+        options.on_snapshot = [this](const std::string& moref, const std::string& name) {
+            snapshots_.emplace_back(moref, name);
+        };
         return options;
     }
     std::unique_ptr<FrozenMachine> freeze() { return vcenter_->freeze(moref_, options(), {}); }
@@ -205,7 +208,8 @@ TEST_F(LabCycle, TakesARefusedQueryForAReset) {
     auto second = freeze();
     for (const char* fault : {"FileFault", "InvalidArgument", "NotFound"}) {
         LabControl::fault({{"name", "query_fault"}, {"machine", machine_name}, {"fault", fault}});
-        EXPECT_EQ(error_of([&] { second->changed_areas(first_disk, since, {}); }).native(), "ChangeTrackingReset") << fault;
+        EXPECT_EQ(error_of([&] { second->changed_areas(first_disk, since, {}); }).native(), "ChangeTrackingReset")
+            << fault;
     }
     LabControl::fault({{"name", "query_fault"}, {"machine", machine_name}});
     EXPECT_THAT(second->changed_areas(second_disk, "*", {}), ElementsAre(Range{0, 25167360}));
@@ -248,7 +252,8 @@ TEST_F(LabCycle, GivesUpAReaderThatStaysRefusedAndStillReleases) {
 TEST_F(LabCycle, RepeatsWhatABusyMachineRefuses) {
     LabControl::fault({{"name", "task_in_progress"}, {"machine", machine_name}, {"method", "CreateSnapshot_Task"}});
     auto frozen = freeze();
-    LabControl::fault({{"name", "task_in_progress"}, {"machine", machine_name}, {"method", "RemoveSnapshot_Task"}, {"as", "fault"}});
+    LabControl::fault(
+        {{"name", "task_in_progress"}, {"machine", machine_name}, {"method", "RemoveSnapshot_Task"}, {"as", "fault"}});
     frozen->release({});
     EXPECT_THAT(LabControl::machine(machine_name).at("snapshots"), IsEmpty());
 }
@@ -293,7 +298,9 @@ TEST_F(LabCycle, LeavesNothingBehindWhenTheDatastoreIsFull) {
 
 TEST_F(LabCycle, LeavesNothingBehindWhenTheRecordFails) {
     auto failing = options();
-    failing.on_snapshot = [](const std::string&, const std::string&) { throw Error(ErrorCode::exhausted, "no space for the record"); };
+    failing.on_snapshot = [](const std::string&, const std::string&) {
+        throw Error(ErrorCode::exhausted, "no space for the record");
+    };
     EXPECT_EQ(error_of([&] { vcenter_->freeze(moref_, failing, {}); }).code(), ErrorCode::exhausted);
     EXPECT_THAT(LabControl::machine(machine_name).at("snapshots"), IsEmpty());
 }
@@ -330,7 +337,8 @@ TEST_F(LabCycle, FallsBackToACrashConsistentSnapshot) {
     EXPECT_EQ(crash->consistency(), "crash");
     EXPECT_EQ(LabControl::machine(machine_name).at("snapshots").size(), 1U);
     crash->release({});
-    LabControl::fault({{"name", "quiesce_fault"}, {"machine", machine_name}, {"kind", "application"}, {"debris", "true"}});
+    LabControl::fault(
+        {{"name", "quiesce_fault"}, {"machine", machine_name}, {"kind", "application"}, {"debris", "true"}});
     auto required = options();
     required.quiesce = "required";
     EXPECT_EQ(error_of([&] { vcenter_->freeze(moref_, required, {}); }).native(), "ApplicationQuiesceFault");
@@ -339,7 +347,8 @@ TEST_F(LabCycle, FallsBackToACrashConsistentSnapshot) {
 
 TEST_F(LabCycle, RemovesTheSnapshotThatCameAfterTheStop) {
     freeze()->release({});
-    LabControl::fault({{"name", "slow_tasks"}, {"machine", machine_name}, {"method", "CreateSnapshot_Task"}, {"seconds", "1"}});
+    LabControl::fault(
+        {{"name", "slow_tasks"}, {"machine", machine_name}, {"method", "CreateSnapshot_Task"}, {"seconds", "1"}});
     std::stop_source stop;
     auto stopping = options();
     stopping.on_stage = [&](std::string_view stage) {
@@ -353,17 +362,9 @@ TEST_F(LabCycle, RemovesTheSnapshotThatCameAfterTheStop) {
 
 TEST_F(LabCycle, ReadsFromAnAddressThatTheCertificateDoesNotName) {
     auto other = access();
-    const auto port = other.url.substr(other.url.rfind(':'));
-    other.url = "https://127.0.0.2" + port;
-    if (const auto reachable = access().url.find("127.0.0.1"); reachable == std::string::npos) {
-        GTEST_SKIP() << "the lab does not listen on loopback";
-    }
-    std::shared_ptr<Vcenter> vcenter;
-    try {
-        vcenter = Vcenter::connect(other);
-    } catch (const Error& error) {
-        GTEST_SKIP() << "the lab listens on one address only: " << error.cause();
-    }
+    // Another spelling of 127.0.0.1, which resolves to it and stands in no certificate.
+    other.url = "https://127.1" + other.url.substr(other.url.rfind(':'));
+    const auto vcenter = Vcenter::connect(other);
     auto frozen = vcenter->freeze(moref_, options(), {});
     const auto reader = frozen->open(second_disk, {});
     const auto truth = frozen_truth(2001);

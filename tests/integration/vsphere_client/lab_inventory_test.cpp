@@ -1,7 +1,7 @@
 // Discovery, access and power against the lab's vCenter.
-#include <gmock/gmock.h>
-
 #include <algorithm>
+
+#include <gmock/gmock.h>
 
 #include "endpoint.hpp"
 
@@ -80,7 +80,8 @@ TEST_F(LabInventory, SaysWhyTheRefusedMachineIsRefused) {
     const auto vcenter = connect();
     const auto machine = find(*vcenter, "refused");
     EXPECT_FALSE(machine.is_replicable());
-    EXPECT_THAT(blockers_of(machine), testing::UnorderedElementsAre("independent_disk", "physical_rdm", "foreign_snapshot_without_cbt"));
+    EXPECT_THAT(blockers_of(machine),
+                testing::UnorderedElementsAre("independent_disk", "physical_rdm", "foreign_snapshot_without_cbt"));
     EXPECT_THAT(machine.path, HasSubstr("Legacy%2fOld"));
 
     const auto before = LabControl::machine("refused");

@@ -60,7 +60,8 @@ TEST_F(Vcsim, CreatesAndRemovesOnlyOurSnapshot) {
     const auto vm = vm_reference(find(*vcenter, "DC0_H0_VM0").moref);
     const auto session = open_session();
     const auto foreign = create_snapshot(*session, vm, {"before upgrade", "somebody's", false}, {});
-    const auto ours = create_snapshot(*session, vm, {"migratekit-job1", snapshot_description("job1", "appliance"), false}, {});
+    const auto ours =
+        create_snapshot(*session, vm, {"migratekit-job1", snapshot_description("job1", "appliance"), false}, {});
     EXPECT_EQ(list_snapshots(*session, vm, {}).size(), 2U);
     EXPECT_NE(ours.created, Instant{});
 

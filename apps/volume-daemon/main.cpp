@@ -1,0 +1,145 @@
+// volume-daemon: the only program that touches replica volumes. Creates, attaches and snapshots them at CloudStack, finds their
+// devices, takes what is written to them (NBD), keeps their digests. Runs as root on the OMA appliance for the block devices.
+
+#include <CLI/CLI.hpp>
+#include <set>
+
+#include "adapters.hpp"
+#include "appliance/volumes/routes.hpp"
+#include "base/config.hpp"
+#include "base/json_fields.hpp"
+#include "base/log.hpp"
+#include "contracts/vma_api.hpp"
+#include "http/server.hpp"
+#include "os/file.hpp"
+#include "os/listen_address.hpp"
+#include "os/signals.hpp"
+
+namespace {
+
+using namespace mk;
+
+const std::set<std::string> known_keys = {
+    "listen",           "token_file",      "database",           "migrations",        "key_file",
+    "state_folder",     "staging_folder",  "staging_reserve_mib", "staging_quota_mib", "device_directory",
+    "sysfs_block",      "device_nodes",    "links_folder",       "nbd_listen",        "nbd_socket",
+    "limits.operations", "limits.nbd_connections", "limits.device_seconds"};
+
+volumes::NbdServerOptions nbd_options(const Config& config) {
+    volumes::NbdServerOptions options;
+    const auto listen = config.get("nbd_listen", "127.0.0.1:10809");
+    options.address.clear();
+    if (!listen.empty()) {
+        const auto address = os::parse_listen_address(listen);
+        options.address = address.host;
+        options.port = address.port;
+    }
+    options.socket = config.get("nbd_socket", "");
+    options.max_connections = static_cast<std::size_t>(config.number("limits.nbd_connections", 256, 1, 10'000));
+    return options;
+}
+
+volumes::StagingOptions staging_options(const Config& config) {
+    const auto mebibytes = [&](const char* key, std::int64_t fallback) {
+        return static_cast<Bytes>(config.number(key, fallback, 0, 1'000'000'000)) * MiB;
+    };
+    return {.folder = config.require("staging_folder"),
+            .reserve = mebibytes("staging_reserve_mib", 256),
+            .quota = mebibytes("staging_quota_mib", 0)};
+}
+
+volumes::DeviceFolders device_folders(const Config& config) {
+    volumes::DeviceFolders folders;
+    folders.by_id = config.get("device_directory", folders.by_id);
+    folders.sysfs_block = config.get("sysfs_block", folders.sysfs_block);
+    folders.nodes = config.get("device_nodes", folders.nodes);
+    return folders;
+}
+
+/// Everything the daemon is made of, in the order it is built; taken down in reverse.
+struct Daemon {
+    explicit Daemon(const Config& config)
+        : database(db::Database::open(config.require("database"))),
+          // The same key as oma-api's, which seals what this daemon opens.
+          box(os::read_or_create_key_file(config.require("key_file"))),
+          stored_settings(database, box, clock),
+          stored_ledger(database, clock),
+          settings(stored_settings),
+          ledger(stored_ledger),
+          cloud(settings),
+          volume_rows(database, clock),
+          session_rows(database, clock),
+          locator(device_folders(config)),
+          names(config.get("links_folder", config.require("state_folder") + "/links")),
+          digests(config.require("state_folder") + "/digests"),
+          nbd(nbd_options(config)),
+          operations(database, clock, locks,
+                     {.workers = static_cast<unsigned>(config.number("limits.operations", 8, 1, 256)),
+                      .error_to_json = [](const Error& error) { return contracts::to_json(error); }}),
+          volume_service({cloud, volume_rows, session_rows, locator, names, digests, ledger, locks},
+                         std::chrono::seconds{config.number("limits.device_seconds", 30, 1, 3600)}),
+          snapshot_service({cloud, volume_rows, session_rows, digests, ledger, clock}),
+          sessions({volume_rows, session_rows, locator, digests, nbd, locks}, staging_options(config)) {}
+
+    SystemClock clock;
+    std::shared_ptr<db::Database> database;
+    SecretBox box;
+    settings::CloudStackSettingsRepository stored_settings;
+    ledger::Ledger stored_ledger;
+    volumes::StoredCloudSettings settings;
+    volumes::StoredLedger ledger;
+    volumes::KeyLocks locks;
+    volumes::CloudAccess cloud;
+    volumes::VolumeRepository volume_rows;
+    volumes::WriteSessionRepository session_rows;
+    volumes::DeviceLocator locator;
+    volumes::PersistentNames names;
+    volumes::DigestMap digests;
+    volumes::NbdServer nbd;
+    volumes::OperationRunner operations;
+    volumes::VolumeService volume_service;
+    volumes::SnapshotService snapshot_service;
+    volumes::WriteSessionService sessions;
+};
+
+void serve(const Config& config) {
+    os::make_folders(config.require("state_folder"));
+    const auto database = db::Database::open(config.require("database"));
+    db::migrate(*database, config.require("migrations"));
+    Daemon daemon(config);
+    const volumes_api::Services services{daemon.volume_service, daemon.snapshot_service, daemon.sessions, daemon.operations};
+    daemon.operations.start();
+    for (const auto& session : daemon.sessions.resume()) {
+        log::info("the commit of a write session is continued");
+        volumes_api::submit_commit(services, session);
+    }
+    const auto router = volumes_api::make_router(services, os::read_or_create_secret_file(config.require("token_file")));
+    const auto listen = os::parse_listen_address(config.get("listen", "127.0.0.1:8090"));
+    http::Server server({.address = listen.host, .port = listen.port},
+                        [&router](const http::ServerRequest& request) { return router.handle(request); });
+    log::info("listening on {}:{}, exports on port {}, version {}", listen.host, server.port(), daemon.nbd.port(), MK_VERSION);
+    os::notify_ready();
+    log::info("signal {}: stopping", os::wait_for_termination());
+    server.stop();
+    daemon.operations.stop();
+    daemon.nbd.stop();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Replica volumes: lifecycle, devices, exports, digests.\n\nExample: volume-daemon --config /etc/migratekit/volume-daemon.toml"};
+    std::string config_file = "/etc/migratekit/volume-daemon.toml";
+    app.add_option("--config", config_file, "configuration file (TOML)")->capture_default_str();
+    app.set_version_flag("--version", MK_VERSION);
+    CLI11_PARSE(app, argc, argv);
+    mk::os::block_termination_signals();
+    mk::log::start("volume-daemon");
+    try {
+        serve(mk::Config::load(config_file, known_keys));
+        return 0;
+    } catch (const std::exception& error) {
+        mk::log::error("{}", mk::as_error(error).full_text());
+        return 1;
+    }
+}

@@ -1,0 +1,125 @@
+#include "control/replication/pass_cleanup.hpp"
+
+#include <algorithm>
+
+#include "base/json_fields.hpp"
+#include "base/retry.hpp"
+
+namespace mk::replication {
+
+namespace {
+
+constexpr const char* leftovers_key = "leftovers";
+/// Earlier jobs that are looked through: a machine that fails more often in a row has said so often enough.
+constexpr int jobs_searched = 200;
+
+class Cleanup {
+  public:
+    Cleanup(Collaborators& use, const JobId& job, const VmContextId& vm) : use_(use), job_(job), vm_(vm) {}
+
+    std::vector<std::string> run() {
+        // The entry is written before the pass is started, so without one there is nothing at the source.
+        if (has_source_entry()) {
+            // In this order, and no further after a failure: a snapshot that is read from must not be removed.
+            attempt("stopping the copy", [&] { use_.source.stop_pass(job_); }) &&
+                attempt("waiting for the copy to end", [&] { wait_for_end(); }) &&
+                attempt("forgetting the copy", [&] { use_.source.forget_pass(job_); }) &&
+                attempt("removing the source snapshot", [&] { sweep(); });
+        }
+        attempt("closing the write sessions", [&] { abort_sessions(); });
+        return left_;
+    }
+
+  private:
+    /// True when it is done, or when there is nothing to do it to.
+    bool attempt(const std::string& what, const std::function<void()>& work) {
+        try {
+            retry({.first_pause = use_.pacing.poll, .give_up_after = use_.pacing.clean_up_limit}, {}, work);
+        } catch (const std::exception& caught) {
+            const auto error = as_error(caught);
+            if (error.code() != ErrorCode::not_found) {
+                left_.push_back(what + ": " + error.cause());
+                return false;
+            }
+        }
+        return true;
+    }
+
+    bool has_source_entry() const {
+        const auto entries = use_.ledger.open_entries(vm_);
+        return std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.name == source_snapshot_name(job_); });
+    }
+
+    void wait_for_end() {
+        wait_until([&] { return use_.source.progress(job_, {}).state != "running"; }, use_.pacing.poll,
+                   use_.pacing.clean_up_limit, {}, "the copy did not stop");
+    }
+
+    void sweep() {
+        const auto machine = use_.machines.find(vm_);
+        if (!machine) {
+            return;
+        }
+        const auto access = use_.credentials.access(machine->credential_id);
+        const auto remaining = use_.source.sweep_snapshots(access, machine->source.moref, {});
+        // Everything of ours at the machine was asked for, so entries of earlier passes are answered too.
+        for (const auto& entry : use_.ledger.open_entries(vm_)) {
+            if (entry.kind == "vsphere_snapshot" &&
+                std::find(remaining.begin(), remaining.end(), entry.name) == remaining.end()) {
+                use_.ledger.gone(entry.id);
+            }
+        }
+        if (!remaining.empty()) {
+            throw Error(ErrorCode::external, "the snapshot " + remaining.front() + " is still at the source");
+        }
+    }
+
+    void abort_sessions() {
+        for (const auto& session : use_.volumes.sessions_of(job_, {})) {
+            if (session.state == "open") {
+                use_.volumes.abort(session.session_id, {});
+            }
+        }
+    }
+
+    Collaborators& use_;
+    const JobId& job_;
+    const VmContextId& vm_;
+    std::vector<std::string> left_;
+};
+
+}  // namespace
+
+std::string source_snapshot_name(const JobId& job) { return "migratekit-" + job.value; }
+
+std::vector<std::string> clean_up_pass(Collaborators& use, const JobId& job, const VmContextId& vm) {
+    const auto point = use.recovery_points.of_job(job);
+    if (point && !point->applied) {
+        return {};
+    }
+    // Noted before: a process that dies in between leaves the note.
+    use.job_log.remember(job, leftovers_key, true);
+    auto left = Cleanup(use, job, vm).run();
+    if (left.empty()) {
+        use.job_log.remember(job, leftovers_key, false);
+    }
+    return left;
+}
+
+void require_no_leftovers(Collaborators& use, const VmContextId& vm, joblog::StepContext& step) {
+    for (const auto& job : use.job_log.list(vm, false, jobs_searched)) {
+        if (job.id == step.job() || !json::value_or<bool>(json::parse(job.metadata), leftovers_key, false)) {
+            continue;
+        }
+        step.info("Cleaning up what job " + job.id.value + " left behind");
+        const auto left = clean_up_pass(use, job.id, vm);
+        if (!left.empty()) {
+            throw Error(ErrorCode::unavailable, "an earlier sync could not be cleaned up yet: " + left.front(),
+                        {.consequence = "Nothing was sent; the last recovery point is unchanged.",
+                         .remedy = "See that the appliances at both sites can be reached, then start the sync again.",
+                         .retry_safe = true});
+        }
+    }
+}
+
+}  // namespace mk::replication

@@ -1,0 +1,206 @@
+"""What breaks in the middle ends in a clear message and in a state from which the next command works; the last recovery
+point stays whole. Every test starts and ends with the machine 'off-one' ready."""
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from conftest import end_site, make_site
+from installation import wait_for
+
+VM = "off-one"
+
+
+def machine(site):
+    return site.cli_json("vm", "show", VM)
+
+
+def points(site):
+    return site.api("GET", f"/api/v1/vms/{machine(site)['context_id']}/recovery-points")[1]["recovery_points"]
+
+
+def volumes(site):
+    return site.api("GET", f"/api/v1/vms/{machine(site)['context_id']}/volumes")[1]["volumes"]
+
+
+def content(site):
+    """SHA-256 of every volume's device, read by the oracle."""
+    return {v["disk_id"]: site.oracle("digest", v["device_path"])[1] for v in volumes(site)}
+
+
+def disk_key(site, index=0):
+    return int(machine(site)["disks"][index]["disk_id"][5:])
+
+
+def write(site, megabytes=2, offset=0, index=0):
+    site.operate("vcenter", "write", machine=VM, disk=disk_key(site, index), offset=offset, random="true", length=megabytes << 20)
+
+
+def failed_sync(site, *arguments):
+    """Starts a sync that must fail; returns its error."""
+    completed = site.run_cli("-o", "json", "sync", "start", VM, "--wait", *arguments)
+    assert completed.returncode != 0, completed.stdout
+    job = site.api("GET", "/api/v1/jobs?vm=" + machine(site)["context_id"])[1]["jobs"][0]
+    error = job["error"] or json.loads(completed.stderr.strip().splitlines()[-1])
+    assert error["message"] and error["consequence"] and error["remedy"], error
+    return error
+
+
+def running_job(site):
+    return wait_for("a running job", lambda: machine(site)["job"], 60)
+
+
+@pytest.fixture(scope="module")
+def site(request):
+    """With a small staging quota and fast limits."""
+    site = make_site(guests=False)
+    before = request.session.testsfailed
+    try:
+        site.up()
+        site.connect()
+        site.cli("vm", "add", VM)
+        site.cli("sync", "start", VM, "--wait")
+        yield site
+    finally:
+        end_site(site, request.session.testsfailed > before)
+
+
+@pytest.fixture(autouse=True)
+def last_point_stays_whole(site):
+    """Around every test: no fault is left on, the next sync works and is incremental, and what the volumes hold is what
+    the source holds."""
+    site.clear_faults()
+    assert machine(site)["status"] == "ready_for_failover"
+    yield
+    site.clear_faults()
+    site.cli("sync", "start", VM, "--wait")
+    assert machine(site)["status"] == "ready_for_failover"
+    for disk in site.machine(VM)["disks"]:
+        volume = next(v for v in volumes(site) if v["disk_id"] == f"disk-{disk['key']}")
+        code, text = site.oracle("compare", disk["live_file"], volume["device_path"], "--allow-zero-tail")
+        assert code == 0, text
+
+
+def test_session_lost_in_a_copy(site):
+    write(site, 8)
+    site.fault("vcenter", "session_expire", after_calls=12)
+    site.cli("sync", "start", VM, "--wait")
+    assert points(site)[0]["applied"]
+
+
+def test_connection_cut_in_a_copy(site):
+    write(site, 8)
+    site.fault("vcenter", "drop_connection", method="folder", nth=2, after_bytes=300000)
+    site.cli("sync", "start", VM, "--wait")
+    assert points(site)[0]["applied"]
+
+
+def test_change_tracking_reset_means_a_full_copy(site):
+    write(site)
+    site.fault("vcenter", "cbt_reset", machine=VM)
+    site.cli("sync", "start", VM, "--wait")
+    assert not points(site)[0]["disks"][0]["incremental"]
+
+
+def test_engine_killed_in_an_increment(site):
+    write(site)
+    before, held = points(site), content(site)
+    site.fault("vcenter", "slow_tasks", machine=VM, seconds=6)
+    job = site.cli_json("sync", "start", VM)
+    pids = wait_for("the copy process", site.engine_pids, 30)
+    wait_for("the snapshot", lambda: "snapshot" in json.dumps(machine(site)["job"]["steps"]).lower(), 30)
+    os.kill(pids[0], signal.SIGKILL)
+    site.clear_faults()
+    job_id = job["job_id"] if "job_id" in job else job["jobs"][0]["job_id"]
+    ended = wait_for("the job to end", lambda: (lambda j: j if j["completed_at"] else None)(
+        site.api("GET", f"/api/v1/jobs/{job_id}")[1]), 120)
+    assert ended["status"] == "failed"
+    assert ended["error"]["consequence"] and ended["error"]["remedy"]
+    assert points(site) == before
+    assert content(site) == held
+    site.cli("sync", "start", VM, "--wait")
+    snapshots = [s for m in site.control("vcenter")["machines"] if m["name"] == VM for s in m.get("snapshots") or []]
+    assert not snapshots
+
+
+def test_staging_disk_full(site):
+    """The staging folder is filled up before the increment."""
+    mounted = site.staging
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(mounted)], check=True)
+    try:
+        write(site, 8)
+        before, held = points(site), content(site)
+        error = failed_sync(site)
+        assert "space" in json.dumps(error).lower()
+        assert points(site) == before
+        assert content(site) == held
+    finally:
+        subprocess.run(["umount", "-l", str(mounted)], check=True)
+
+
+@pytest.mark.parametrize("code", [401, 431, 530])
+def test_cloudstack_refuses(site, code):
+    """The first command that a full sync or a failover needs is refused."""
+    before, held = points(site), content(site)
+    site.fault("cloudstack", "fail_command", command="detachVolume", code=code, times=50)
+    completed = site.run_cli("-o", "json", "failover", "test", VM, "--wait")
+    assert completed.returncode != 0
+    site.clear_faults()
+    assert points(site) == before
+    if machine(site)["status"] != "ready_for_failover":
+        site.cli("cleanup", "run", VM, "--wait")
+    assert machine(site)["status"] == "ready_for_failover"
+    assert content(site) == held
+
+
+def test_cloudstack_is_busy(site):
+    """429: waited out, not an error."""
+    site.fault("cloudstack", "rate_limit", times=5)
+    status, checks = site.api("POST", "/api/v1/failover/check", {"context_id": VM})
+    assert status == 200 and not [c for c in checks["checks"] if c["code"] == "cloudstack" and c["severity"] == "blocker"]
+
+
+def test_oma_killed_in_a_test_failover(site):
+    held = content(site)
+    site.fault("cloudstack", "delay_job", command="createSnapshot", ms=8000)
+    site.cli("failover", "test", VM)
+    wait_for("the snapshots to be made", lambda: any(
+        s["name"] == "multi-volume-snapshot-creation" and s["status"] == "running" for s in running_job(site)["steps"]), 60)
+    site.restart("oma-api", signal.SIGKILL)
+    site.clear_faults()
+    state = machine(site)
+    assert state["status"] == "cleanup_required" and state["status_reason"], state
+    site.cli("cleanup", "run", VM, "--wait")
+    assert machine(site)["status"] == "ready_for_failover"
+    assert content(site) == held
+    assert not [s for s in site.control("cloudstack")["snapshots"] if s.get("state") != "Destroyed"]
+
+
+def test_volume_daemon_killed_in_a_test_failover(site):
+    held = content(site)
+    site.fault("cloudstack", "delay_job", command="createSnapshot", ms=5000)
+    site.cli("failover", "test", VM)
+    wait_for("the snapshots to be made", lambda: any(
+        s["name"] == "multi-volume-snapshot-creation" and s["status"] == "running" for s in running_job(site)["steps"]), 60)
+    site.restart("volume-daemon", signal.SIGKILL)
+    site.clear_faults()
+    wait_for("the job to end", lambda: machine(site)["job"] is None, 180)
+    # off-one has no operating system: the injection must fail, which is fatal in a test (G11).
+    assert machine(site)["status"] == "cleanup_required"
+    site.cli("cleanup", "run", VM, "--wait")
+    assert content(site) == held
+
+
+def test_disk_grown_between_passes(site):
+    """Last: the machine stays grown."""
+    before, held = points(site), content(site)
+    capacity = machine(site)["disks"][0]["capacity"]
+    site.operate("vcenter", "grow", machine=VM, disk=disk_key(site), capacity=capacity + (64 << 20))
+    error = failed_sync(site)
+    assert "grew" in error["message"] and "--full" in error["remedy"]
+    assert points(site) == before and content(site) == held
+    site.cli("sync", "start", VM, "--full", "--wait")
+    assert not points(site)[0]["disks"][0]["incremental"]

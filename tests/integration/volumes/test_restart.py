@@ -1,0 +1,186 @@
+"""The daemon dies in the middle of things, and comes back."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from daemonlab import GIB, MIB, Daemon, Failed, Refused, nbd, wait_for
+
+
+@pytest.fixture
+def own(cloud):
+    """A daemon of its own, for tests that kill it or fill its staging space."""
+    daemons = []
+
+    def make(**settings):
+        daemon = Daemon(tempfile.mkdtemp(prefix="mk-volumes-"), cloud, **settings)
+        daemon.seed()
+        daemon.start()
+        daemons.append(daemon)
+        return daemon
+
+    yield make
+    for daemon in daemons:
+        daemon.stop()
+        shutil.rmtree(daemon.folder)
+
+
+def filled_session(daemon, volume, pieces=24, job="job-inc"):
+    """A staged session with pieces of 8 MiB, flushed; returns it and what the volume must hold after the commit."""
+    session = daemon.open(volume, "staged", job)
+    client = nbd(session["nbd_uri"])
+    expected = {}
+    for number in range(pieces):
+        data = os.urandom(8 * MIB)
+        client.pwrite(data, number * 40 * MIB)
+        expected[number * 40 * MIB] = data
+    client.flush()
+    client.shutdown()
+    return session, expected
+
+
+def holds(cloud, volume, expected):
+    with open(cloud.file(volume), "rb") as file:
+        for offset, data in expected.items():
+            file.seek(offset)
+            if file.read(len(data)) != data:
+                return False
+    return True
+
+
+def test_commit_that_is_killed_in_the_middle_of_its_apply_is_finished_by_the_next_start(own, cloud, context):
+    daemon = own()
+    volume = daemon.attached(context=context)["volume_id"]
+    session, expected = filled_session(daemon, volume)
+    operation = daemon.begin("POST", f"/api/v1/write-sessions/{session['session_id']}/commit", {})
+    last = max(expected)
+    first_bytes = expected[0][:4096]
+
+    def apply_has_begun():
+        with open(cloud.file(volume), "rb") as file:
+            return file.read(4096) == first_bytes
+    wait_for(apply_has_begun)
+    daemon.kill()
+    with open(cloud.file(volume), "rb") as file:
+        file.seek(last)
+        was_complete = file.read(8 * MIB) == expected[last]
+    daemon.start()
+    assert daemon.call("GET", f"/api/v1/operations/{operation}")["state"] in ("interrupted", "completed")
+    result = daemon.commit(session)
+    assert holds(cloud, volume, expected), f"apply was complete before the kill: {was_complete}"
+    assert result["digest"] == daemon.digest(volume) == daemon.side_digest(volume)
+    assert not list(daemon.staging.iterdir())
+
+
+def test_every_kill_during_a_commit_ends_in_the_committed_content(own, cloud, context):
+    """Kills at growing delays after the commit was asked for: before, within and after the seal, the apply, the digest."""
+    daemon = own()
+    volume = daemon.attached(context=context)["volume_id"]
+    for number, polls in enumerate((0, 1, 2, 4, 8, 16)):
+        session, expected = filled_session(daemon, volume, 6, f"job-{number}")
+        operation = daemon.begin("POST", f"/api/v1/write-sessions/{session['session_id']}/commit", {})
+        for _ in range(polls):
+            daemon.call("GET", f"/api/v1/operations/{operation}")
+        daemon.kill()
+        daemon.start()
+        daemon.commit(session)
+        assert holds(cloud, volume, expected)
+        assert daemon.digest(volume) == daemon.side_digest(volume)
+
+
+def test_flushed_data_of_an_open_session_survives_the_daemon(own, cloud, context):
+    daemon = own()
+    volume = daemon.attached(context=context)["volume_id"]
+    session, expected = filled_session(daemon, volume, 3)
+    daemon.kill()
+    daemon.start()
+    again = daemon.open(volume, "staged", "job-inc")
+    assert again["session_id"] == session["session_id"] and again["state"] == "open"
+    client = nbd(again["nbd_uri"])
+    assert all(client.pread(len(data), offset) == data for offset, data in expected.items())
+    client.shutdown()
+    daemon.commit(again)
+    assert holds(cloud, volume, expected)
+
+
+def test_session_whose_device_is_gone_is_aborted_at_start(own, cloud, context):
+    daemon = own(**{"limits.device_seconds": 1}) if False else own()
+    volume = daemon.attached(context=context)["volume_id"]
+    session = daemon.open(volume, "staged")
+    daemon.kill()
+    shutil.rmtree(daemon.staging)
+    daemon.start()
+    states = [s["state"] for s in daemon.call("GET", "/api/v1/write-sessions?job_id=job-1")["sessions"]]
+    assert states == ["aborted"]
+    assert daemon.open(volume, "staged")["session_id"] != session["session_id"]
+
+
+def test_what_ran_is_interrupted_after_a_restart(own, cloud, context):
+    daemon = own()
+    volume = daemon.create(context=context)["volume_id"]
+    cloud.fault("delay_job", command="attachVolume", ms="3000")
+    operation = daemon.begin("POST", f"/api/v1/volumes/{volume}/attach", {})
+    wait_for(lambda: cloud.show(volume)["state"] in ("Attaching", "Creating"))
+    daemon.kill()
+    daemon.start()
+    assert daemon.call("GET", f"/api/v1/operations/{operation}")["state"] == "interrupted"
+    assert daemon.do("POST", f"/api/v1/volumes/{volume}/attach", {})["operation_mode"] == "oma"
+
+
+def test_session_that_cannot_fit_is_refused(own, context):
+    daemon = own(staging_quota_mib=64)
+    volume = daemon.attached(context=context)["volume_id"]
+    other = daemon.attached("disk-2001", context=context)["volume_id"]
+    with pytest.raises(Refused) as refused:
+        daemon.open(volume, "staged", expected_bytes=65 * MIB)
+    assert refused.value.problem["code"] == "exhausted" and refused.value.problem["remedy"]
+    daemon.open(volume, "staged", expected_bytes=40 * MIB)
+    with pytest.raises(Refused):
+        daemon.open(other, "staged", expected_bytes=40 * MIB)
+    daemon.open(other, "staged", expected_bytes=20 * MIB)
+
+
+@pytest.fixture
+def small_disk():
+    folder = tempfile.mkdtemp(prefix="mk-staging-")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+    os.rmdir(folder)
+
+
+def test_full_staging_space_is_an_error_of_the_write_and_the_session_can_be_aborted(own, cloud, context, small_disk):
+    daemon = own(staging_folder=small_disk, staging_reserve_mib=1)
+    volume = daemon.attached(context=context)["volume_id"]
+    before = daemon.digest(volume)
+    session = daemon.open(volume, "staged")
+    client = nbd(session["nbd_uri"])
+    import nbd as libnbd
+    with pytest.raises(libnbd.Error) as failed:
+        for number in range(64):
+            client.pwrite(os.urandom(MIB), number * MIB)
+    assert failed.value.errno == "ENOSPC"
+    client.shutdown()
+    daemon.call("DELETE", f"/api/v1/write-sessions/{session['session_id']}")
+    assert os.listdir(small_disk) == []
+    assert daemon.digest(volume) == before
+
+
+def test_wrong_keys_are_reported_and_changed_settings_apply_at_once(own, cloud, context):
+    daemon = own()
+    daemon.seed(secret_key="wrong")
+    with pytest.raises(Failed) as failed:
+        daemon.create(context=context)
+    assert failed.value.error["code"] == "unauthenticated" and failed.value.error["native"] == "401"
+    daemon.seed()
+    assert daemon.create(context=context)["size_bytes"] == GIB
+
+
+def test_secrets_are_never_logged(own, cloud, context):
+    daemon = own()
+    daemon.attached(context=context)
+    text = daemon.log.read_text()
+    assert cloud.key not in text and cloud.secret not in text and daemon.token not in text and "signature=" not in text

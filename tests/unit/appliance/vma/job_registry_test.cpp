@@ -1,0 +1,407 @@
+#include "appliance/vma/job_registry.hpp"
+
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "appliance/vma/routes.hpp"
+#include "base/json_fields.hpp"
+#include "base/retry.hpp"
+#include "base/secret.hpp"
+#include "os/file.hpp"
+
+using namespace mk;
+using namespace mk::vma;
+
+namespace {
+
+class FakeGateway : public VcenterGateway {
+  public:
+    Discovered discover(const contracts::VcenterAccess& access, const std::string& filter,
+                        const std::stop_token&) override {
+        if (access.password.reveal() != "right") {
+            throw Error(ErrorCode::unauthenticated, "the vCenter refuses the password");
+        }
+        SourceMachine machine;
+        machine.name = "web-" + filter;
+        machine.moref = "vm-1";
+        machine.instance_uuid = "5000";
+        return {.vcenter_uuid = "vc", .version = "8.0", .machines = {machine}};
+    }
+    contracts::PowerState power(const contracts::PowerRequest& request, const std::stop_token&) override {
+        return {.power_state = request.action == "power_off" ? "poweredOff" : "poweredOn", .tools_running = true};
+    }
+    Swept sweep(const contracts::VcenterAccess&, const std::string& moref, const std::stop_token&) override {
+        swept.push_back(moref);
+        return {.removed = {"migratekit-1"}, .remaining = {}};
+    }
+    std::vector<std::string> readers() const override { return {"folder"}; }
+
+    std::vector<std::string> swept;
+};
+
+/// Plays what the test wrote for each job; "hold" waits for a stop request or release().
+class FakeRunner : public EngineRunner {
+  public:
+    struct Play {
+        std::vector<std::string> lines;
+        EngineExit exit{.code = 0, .signal = 0, .last_output = ""};
+        bool holds = false;
+        std::string line_when_stopped{};
+    };
+    std::map<std::string, Play> plays;
+    std::map<std::string, std::string> orders;
+
+    EngineExit run(const JobId& job, const std::string& order, const std::function<void(const std::string&)>& on_event,
+                   const std::stop_token& stop) override {
+        Play play;
+        {
+            const std::lock_guard lock(mutex_);
+            play = plays.at(job.value);
+            orders[job.value] = order;
+            ++running_;
+        }
+        for (const std::string& line : play.lines) {
+            on_event(line);
+        }
+        std::unique_lock lock(mutex_);
+        if (play.holds && !changed_.wait(lock, stop, [&] { return released_; })) {
+            lock.unlock();
+            on_event(play.line_when_stopped);
+            lock.lock();
+        }
+        --running_;
+        return play.exit;
+    }
+    void release() {
+        const std::lock_guard lock(mutex_);
+        released_ = true;
+        changed_.notify_all();
+    }
+    int running() {
+        const std::lock_guard lock(mutex_);
+        return running_;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::condition_variable_any changed_;
+    bool released_ = false;
+    int running_ = 0;
+};
+
+std::string result_line() {
+    return contracts::engine_event_line(contracts::EngineResult{{.snapshot_time_ms = 5,
+                                                                 .consistency = "crash",
+                                                                 .disks = {{.disk_id = DiskId{"disk-2000"},
+                                                                            .change_id = "52 aa/1",
+                                                                            .backing_uuid = "u",
+                                                                            .capacity = 512,
+                                                                            .incremental = false,
+                                                                            .full_copy_reason = "first copy",
+                                                                            .planned = 0,
+                                                                            .read = 0,
+                                                                            .sent = 0,
+                                                                            .zeroed = 0,
+                                                                            .skipped = 0,
+                                                                            .digests = {}}}}});
+}
+
+std::string error_line(ErrorCode code) {
+    return contracts::engine_event_line(contracts::EngineError{contracts::to_json(Error(code, "it broke"))});
+}
+
+std::string progress_line(Bytes done, Bytes total) {
+    return contracts::engine_event_line(contracts::EngineProgress{
+        "Copying",
+        "initial",
+        done,
+        0,
+        {{DiskId{"disk-2000"}, total / 2, done / 2}, {DiskId{"disk-2001"}, total / 2, done / 2}}});
+}
+
+std::string snapshot_line() {
+    return contracts::engine_event_line(contracts::EngineSnapshot{"snapshot-1", "migratekit-1"});
+}
+
+class Registry : public testing::Test {
+  protected:
+    Registry() : folder(std::filesystem::temp_directory_path() / ("mk-vma-" + random_hex(6))) { open(); }
+    ~Registry() override {
+        registry.reset();
+        std::filesystem::remove_all(folder);
+    }
+
+    void open(JobLimits limits = {}) {
+        registry.reset();
+        registry = std::make_unique<JobRegistry>(folder, limits, runner, gateway, clock);
+    }
+
+    contracts::PassRequest request(const std::string& id, const std::string& moref = "") {
+        contracts::PassRequest out;
+        out.job_id = JobId{id};
+        out.vcenter = {
+            .url = "https://vc/sdk", .username = "u", .password = Secret{"hush-hush"}, .certificate_sha256 = ""};
+        out.moref = moref.empty() ? "vm-" + id : moref;
+        out.disks = {{.disk_id = DiskId{"disk-2000"},
+                      .target_uri = "nbd://x/y",
+                      .target_is_zero = false,
+                      .base_change_id = "",
+                      .base_backing_uuid = "",
+                      .base_capacity = 0}};
+        return out;
+    }
+
+    void await(const std::string& id, const std::string& state) {
+        wait_until([&] { return registry->progress(JobId{id}).state == state; }, std::chrono::milliseconds{2},
+                   std::chrono::seconds{20}, {}, "job " + id + " did not become " + state);
+    }
+
+    ErrorCode code_of(const std::function<void()>& call) {
+        try {
+            call();
+        } catch (const Error& error) {
+            return error.code();
+        }
+        ADD_FAILURE() << "no error";
+        return ErrorCode::internal;
+    }
+
+    std::string folder;
+    SystemClock clock;
+    FakeRunner runner;
+    FakeGateway gateway;
+    std::unique_ptr<JobRegistry> registry;
+};
+
+}  // namespace
+
+TEST_F(Registry, AJobCompletesWithItsDigests) {
+    const std::string digests =
+        contracts::engine_event_line(contracts::EngineDigests{DiskId{"disk-2000"}, {{{0, 512}, "aa"}}});
+    const std::string more =
+        contracts::engine_event_line(contracts::EngineDigests{DiskId{"disk-2000"}, {{{512, 512}, "bb"}}});
+    runner.plays["1"] = {.lines = {progress_line(10, 100), digests, more, result_line()}};
+    registry->start(request("1"));
+    await("1", "completed");
+    const auto progress = registry->progress(JobId{"1"});
+    EXPECT_EQ(progress.percent, 100);
+    EXPECT_EQ(progress.total_bytes, 100U);
+    EXPECT_EQ(progress.sync_type, "initial");
+    ASSERT_EQ(progress.result->disks.at(0).digests.size(), 2U);
+    EXPECT_EQ(progress.result->disks[0].digests[1].range.offset, 512U);
+    EXPECT_TRUE(registry->list().at(0).result->disks[0].digests.empty()) << "lists stay short";
+}
+
+TEST_F(Registry, TheSameJobAgainStartsNothing) {
+    runner.plays["1"] = {.lines = {result_line()}};
+    registry->start(request("1"));
+    await("1", "completed");
+    runner.plays["1"] = {.lines = {error_line(ErrorCode::internal)}};
+    registry->start(request("1"));
+    EXPECT_EQ(registry->progress(JobId{"1"}).state, "completed");
+}
+
+TEST_F(Registry, ProgressIsOverAllDisksWhileItRuns) {
+    runner.plays["1"] = {.lines = {progress_line(50, 200)}, .holds = true};
+    registry->start(request("1"));
+    wait_until([&] { return registry->progress(JobId{"1"}).done_bytes == 50; }, std::chrono::milliseconds{2},
+               std::chrono::seconds{20}, {}, "no progress");
+    const auto progress = registry->progress(JobId{"1"});
+    EXPECT_EQ(progress.state, "running");
+    EXPECT_EQ(progress.percent, 25);
+    EXPECT_EQ(progress.stage, "Copying");
+    EXPECT_EQ(code_of([&] { registry->forget(JobId{"1"}); }), ErrorCode::conflict);
+}
+
+TEST_F(Registry, AnEngineErrorIsAFailureWithItsAdvice) {
+    runner.plays["1"] = {.lines = {error_line(ErrorCode::exhausted)},
+                         .exit = {.code = 1, .signal = 0, .last_output = ""}};
+    registry->start(request("1"));
+    await("1", "failed");
+    EXPECT_EQ(contracts::error_from(*registry->progress(JobId{"1"}).error).code(), ErrorCode::exhausted);
+    EXPECT_TRUE(gateway.swept.empty());
+}
+
+TEST_F(Registry, AResultWithoutGoodEndIsNoSuccess) {
+    runner.plays["1"] = {.lines = {result_line()}, .exit = {.code = -1, .signal = 9, .last_output = ""}};
+    registry->start(request("1"));
+    await("1", "interrupted");
+    EXPECT_FALSE(registry->progress(JobId{"1"}).result);
+}
+
+TEST_F(Registry, TheSnapshotOfADeadEngineIsRemoved) {
+    runner.plays["1"] = {.lines = {snapshot_line(), "nonsense"},
+                         .exit = {.code = -1, .signal = 9, .last_output = "last words"}};
+    registry->start(request("1"));
+    await("1", "interrupted");
+    EXPECT_EQ(gateway.swept, (std::vector<std::string>{"vm-1"}));
+    const Error error = contracts::error_from(*registry->progress(JobId{"1"}).error);
+    EXPECT_NE(error.full_text().find("signal 9"), std::string::npos);
+    EXPECT_NE(error.full_text().find("last words"), std::string::npos);
+    EXPECT_NE(error.full_text().find("snapshot was removed"), std::string::npos);
+}
+
+TEST_F(Registry, AStoppedJobIsCancelled) {
+    runner.plays["1"] = {.lines = {snapshot_line()},
+                         .exit = {.code = 1, .signal = 0, .last_output = ""},
+                         .holds = true,
+                         .line_when_stopped = error_line(ErrorCode::cancelled)};
+    registry->start(request("1"));
+    registry->stop(JobId{"1"});
+    await("1", "cancelled");
+    registry->stop(JobId{"1"});
+    EXPECT_TRUE(gateway.swept.empty());
+}
+
+TEST_F(Registry, AnEngineStoppedBeforeItBeganIsCancelled) {
+    runner.plays["1"] = {.lines = {}, .exit = {.code = -1, .signal = 15, .last_output = ""}, .holds = true};
+    registry->start(request("1"));
+    registry->stop(JobId{"1"});
+    await("1", "cancelled");
+    EXPECT_EQ(contracts::error_from(*registry->progress(JobId{"1"}).error).code(), ErrorCode::cancelled);
+}
+
+TEST_F(Registry, JobsWaitForASlotInOrder) {
+    open({.engines = 1});
+    for (const char* id : {"1", "2", "3"}) {
+        runner.plays[id] = {.lines = {result_line()}, .holds = true};
+    }
+    registry->start(request("1"));
+    wait_until([&] { return runner.running() == 1; }, std::chrono::milliseconds{2}, std::chrono::seconds{20}, {},
+               "start");
+    registry->start(request("2"));
+    const auto stage_is = [&](const char* id, const std::string& stage) {
+        wait_until([&] { return registry->progress(JobId{id}).stage == stage; }, std::chrono::milliseconds{2},
+                   std::chrono::seconds{20}, {}, stage);
+    };
+    stage_is("2", "Waiting for a slot (place 1)");
+    registry->start(request("3"));
+    stage_is("3", "Waiting for a slot (place 2)");
+    EXPECT_EQ(runner.running(), 1);
+    registry->stop(JobId{"2"});
+    await("2", "cancelled");
+    stage_is("3", "Waiting for a slot (place 1)");
+    runner.release();
+    await("1", "completed");
+    await("3", "completed");
+    EXPECT_FALSE(runner.orders.contains("2"));
+}
+
+TEST_F(Registry, OneJobPerMachine) {
+    runner.plays["1"] = {.lines = {result_line()}, .holds = true};
+    runner.plays["2"] = {.lines = {result_line()}};
+    registry->start(request("1", "vm-7"));
+    EXPECT_EQ(code_of([&] { registry->start(request("2", "vm-7")); }), ErrorCode::conflict);
+    runner.release();
+    await("1", "completed");
+    registry->start(request("2", "vm-7"));
+    await("2", "completed");
+}
+
+TEST_F(Registry, FinishedJobsSurviveARestartAndUnfinishedOnesAreInterrupted) {
+    runner.plays["1"] = {.lines = {result_line()}};
+    runner.plays["2"] = {.lines = {progress_line(5, 10)},
+                         .exit = {.code = 1, .signal = 0, .last_output = ""},
+                         .holds = true,
+                         .line_when_stopped = error_line(ErrorCode::cancelled)};
+    registry->start(request("1"));
+    await("1", "completed");
+    registry->start(request("2"));
+    open();
+    EXPECT_EQ(registry->progress(JobId{"1"}).state, "completed");
+    EXPECT_EQ(registry->progress(JobId{"1"}).result->consistency, "crash");
+    EXPECT_EQ(registry->progress(JobId{"2"}).state, "interrupted");
+    EXPECT_TRUE(registry->progress(JobId{"2"}).error);
+}
+
+TEST_F(Registry, AJobFileThatSaysRunningIsInterruptedAtStart) {
+    contracts::PassProgress left;
+    left.job_id = JobId{"9"};
+    left.state = "running";
+    registry.reset();
+    JobStore(folder).save(left);
+    os::write_file_atomically(folder + "/broken.json", "{");
+    open();
+    EXPECT_EQ(registry->progress(JobId{"9"}).state, "interrupted");
+    EXPECT_EQ(registry->list().size(), 1U);
+}
+
+TEST_F(Registry, ForgottenJobsAreGoneForGood) {
+    runner.plays["1"] = {.lines = {result_line()}};
+    registry->start(request("1"));
+    await("1", "completed");
+    registry->forget(JobId{"1"});
+    EXPECT_EQ(code_of([&] { registry->progress(JobId{"1"}); }), ErrorCode::not_found);
+    EXPECT_EQ(code_of([&] { registry->forget(JobId{"1"}); }), ErrorCode::not_found);
+    open();
+    EXPECT_TRUE(registry->list().empty());
+}
+
+TEST_F(Registry, OldFinishedJobsGiveWay) {
+    open({.finished = 2});
+    for (int i = 0; i < 5; ++i) {
+        const std::string id = std::to_string(i);
+        runner.plays[id] = {.lines = {result_line()}};
+        registry->start(request(id));
+        await(id, "completed");
+    }
+    EXPECT_EQ(registry->list().size(), 3U);
+    EXPECT_EQ(registry->progress(JobId{"4"}).state, "completed");
+}
+
+TEST_F(Registry, IdsThatAreNoFileNamesAreRefused) {
+    for (const std::string& id : {std::string(), std::string("../x"), std::string("a/b"), std::string(65, 'a')}) {
+        EXPECT_EQ(code_of([&] { registry->start(request(id)); }), ErrorCode::invalid) << id;
+    }
+}
+
+TEST_F(Registry, ThePasswordGoesToTheEngineAndNowhereElse) {
+    runner.plays["1"] = {.lines = {result_line()}};
+    registry->start(request("1"));
+    await("1", "completed");
+    EXPECT_NE(runner.orders["1"].find("hush-hush"), std::string::npos);
+    registry.reset();
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+        EXPECT_EQ(os::read_file(entry.path()).find("hush-hush"), std::string::npos) << entry.path();
+    }
+    open();
+}
+
+TEST_F(Registry, RoutesServeTheContract) {
+    const http::Router router = make_router(*registry, gateway, Secret{"token"});
+    const auto call = [&](const std::string& method, const std::string& path, const std::string& body = "",
+                          const std::string& token = "token") {
+        http::ServerRequest http_request;
+        http_request.method = method;
+        http_request.path = path;
+        http_request.headers["authorization"] = "Bearer " + token;
+        http_request.body = body;
+        return router.handle(http_request);
+    };
+    EXPECT_EQ(call("GET", "/health", "", "wrong").status, 200);
+    EXPECT_EQ(json::parse(call("GET", "/health").body).at("readers"), Json::array({"folder"}));
+    EXPECT_EQ(call("GET", "/api/v1/jobs", "", "wrong").status, 401);
+    EXPECT_EQ(call("GET", "/api/v1/progress/nobody").status, 404);
+
+    const std::string access = R"({"vcenter":"vc","username":"u","password":"right","filter":"x","moref":"vm-1")";
+    const Json found = json::parse(call("POST", "/api/v1/discover", access + "}").body);
+    EXPECT_EQ(found.at("vcenter_uuid"), "vc");
+    EXPECT_EQ(found.at("machines").at(0).at("name"), "web-x");
+    EXPECT_EQ(call("POST", "/api/v1/discover", R"({"vcenter":"vc","username":"u","password":"wrong"})").status, 401);
+    EXPECT_EQ(call("POST", "/api/v1/discover", "{}").status, 400);
+    EXPECT_EQ(json::parse(call("POST", "/api/v1/power", access + R"(,"action":"power_off"})").body).at("power_state"),
+              "poweredOff");
+    EXPECT_EQ(json::parse(call("POST", "/api/v1/snapshots/sweep", access + "}").body).at("removed").size(), 1U);
+
+    runner.plays["1"] = {.lines = {result_line()}};
+    const std::string order = json::dump(contracts::to_json(request("1")));
+    EXPECT_EQ(call("POST", "/api/v1/replicate", order).status, 202);
+    EXPECT_EQ(call("POST", "/api/v1/replicate", order).status, 202);
+    await("1", "completed");
+    EXPECT_EQ(json::parse(call("GET", "/api/v1/progress/1").body).at("percent"), 100);
+    EXPECT_EQ(json::parse(call("GET", "/api/v1/jobs").body).at("jobs").size(), 1U);
+    EXPECT_EQ(call("POST", "/api/v1/jobs/1/stop").status, 202);
+    EXPECT_EQ(call("DELETE", "/api/v1/jobs/1").status, 200);
+    EXPECT_EQ(call("DELETE", "/api/v1/jobs/1").status, 404);
+}

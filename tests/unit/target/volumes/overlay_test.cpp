@@ -1,0 +1,290 @@
+#include "target/volumes/overlay.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "support/error_of.hpp"
+#include "support/temporary_folder.hpp"
+#include "target/volumes/overlay_apply.hpp"
+
+namespace mk::volumes {
+namespace {
+
+using test::code_of;
+using test::error_of;
+using test::TemporaryFolder;
+
+constexpr Bytes disk_size = 4 * MiB;
+
+std::vector<std::byte> filled(std::size_t size, int value) { return std::vector<std::byte>(size, static_cast<std::byte>(value)); }
+
+/// The volume, in memory; `on_effect` is called before each effect and may throw.
+class MemoryTarget : public ApplyTarget {
+  public:
+    explicit MemoryTarget(Bytes size) : content(size, std::byte{0xee}) {}
+    void write(Bytes offset, std::span<const std::byte> data) override {
+        effect();
+        std::copy(data.begin(), data.end(), content.begin() + static_cast<std::ptrdiff_t>(offset));
+    }
+    void zero(Range range) override {
+        effect();
+        std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(range.offset), range.length, std::byte{0});
+    }
+    void flush() override { effect(); }
+
+    std::vector<std::byte> content;
+    int effects = 0;
+    int fail_at = -1;
+
+  private:
+    void effect() {
+        if (effects++ == fail_at) {
+            throw Error(ErrorCode::external, "input/output error");
+        }
+    }
+};
+
+class OverlayTest : public testing::Test {
+  protected:
+    TemporaryFolder folder;
+    OverlayFiles files = OverlayFiles::in(folder.path(), "session");
+    JournalHeader header{"session", "volume", disk_size};
+
+    std::unique_ptr<Overlay> make() { return Overlay::create(files, header); }
+
+    /// Three flushes: data, data over it and elsewhere, zeroes over a part.
+    void write_three_generations(Overlay& overlay) const {
+        overlay.write(1000, filled(3000, 1));
+        overlay.flush();
+        overlay.write(2000, filled(1000, 2));
+        overlay.write(disk_size - 512, filled(512, 3));
+        overlay.flush();
+        overlay.zero({2500, 1000});
+        overlay.flush();
+    }
+
+    std::vector<std::byte> expected_content() const {
+        std::vector<std::byte> content(disk_size, std::byte{0xee});
+        const auto fill = [&](Bytes offset, Bytes length, int value) {
+            std::fill_n(content.begin() + static_cast<std::ptrdiff_t>(offset), length, static_cast<std::byte>(value));
+        };
+        fill(1000, 3000, 1);
+        fill(2000, 1000, 2);
+        fill(disk_size - 512, 512, 3);
+        fill(2500, 1000, 0);
+        return content;
+    }
+};
+
+TEST_F(OverlayTest, ReadsBackItsOwnWritesAndNamesTheRest) {
+    auto overlay = make();
+    overlay->write(100, filled(50, 7));
+    overlay->zero({150, 50});
+    auto buffer = filled(200, 9);
+    const auto absent = overlay->read(50, buffer);
+    EXPECT_EQ(absent, (std::vector<Range>{{50, 50}, {200, 50}}));
+    EXPECT_EQ(buffer[50], std::byte{7});
+    EXPECT_EQ(buffer[100], std::byte{0});
+    EXPECT_EQ(buffer[0], std::byte{9});
+}
+
+TEST_F(OverlayTest, AppliesWhatWasSealed) {
+    auto overlay = make();
+    write_three_generations(*overlay);
+    overlay->seal();
+    MemoryTarget target(disk_size);
+    const auto applied = apply_overlay(files, header, target, {});
+    EXPECT_EQ(target.content, expected_content());
+    EXPECT_EQ(applied.data_bytes + applied.zero_bytes, 3000u + 512u);
+}
+
+TEST_F(OverlayTest, SealsWritesThatNobodyFlushed) {
+    auto overlay = make();
+    overlay->write(0, filled(512, 5));
+    overlay->seal();
+    MemoryTarget target(disk_size);
+    apply_overlay(files, header, target, {});
+    EXPECT_EQ(target.content[511], std::byte{5});
+    EXPECT_EQ(target.content[512], std::byte{0xee});
+}
+
+TEST_F(OverlayTest, SealsNothingAtAll) {
+    make()->seal();
+    MemoryTarget target(disk_size);
+    EXPECT_EQ(apply_overlay(files, header, target, {}).data_bytes, 0u);
+    EXPECT_EQ(target.content, std::vector<std::byte>(disk_size, std::byte{0xee}));
+}
+
+TEST_F(OverlayTest, IsNotAppliedWithoutSeal) {
+    auto overlay = make();
+    write_three_generations(*overlay);
+    MemoryTarget target(disk_size);
+    EXPECT_FALSE(is_sealed(files));
+    EXPECT_EQ(code_of([&] { apply_overlay(files, header, target, {}); }), ErrorCode::corrupt);
+    EXPECT_EQ(target.effects, 0);
+}
+
+TEST_F(OverlayTest, IsNotAppliedToAnotherVolume) {
+    make()->seal();
+    MemoryTarget target(disk_size);
+    EXPECT_EQ(code_of([&] { apply_overlay(files, {"session", "other", disk_size}, target, {}); }), ErrorCode::corrupt);
+}
+
+TEST_F(OverlayTest, ApplyRestartedAfterEachEffectEndsInTheSameContent) {
+    auto overlay = make();
+    write_three_generations(*overlay);
+    overlay->seal();
+    overlay.reset();
+    MemoryTarget whole(disk_size);
+    apply_overlay(files, header, whole, {});
+    ASSERT_GT(whole.effects, 3);
+    for (int n = 0; n < whole.effects; ++n) {
+        MemoryTarget target(disk_size);
+        target.fail_at = n;
+        EXPECT_EQ(code_of([&] { apply_overlay(files, header, target, {}); }), ErrorCode::external);
+        apply_overlay(files, header, target, {});
+        EXPECT_EQ(target.content, expected_content()) << "effect " << n;
+    }
+}
+
+TEST_F(OverlayTest, ApplyStopsBetweenPieces) {
+    auto overlay = make();
+    write_three_generations(*overlay);
+    overlay->seal();
+    std::stop_source stop;
+    stop.request_stop();
+    MemoryTarget target(disk_size);
+    EXPECT_EQ(code_of([&] { apply_overlay(files, header, target, stop.get_token()); }), ErrorCode::cancelled);
+}
+
+TEST_F(OverlayTest, RefusesDataThatChangedAfterTheSeal) {
+    auto overlay = make();
+    overlay->write(4096, filled(4096, 1));
+    overlay->seal();
+    const auto other = filled(1, 9);
+    os::write_at(os::open_file(files.data, O_WRONLY).get(), 5000, other);
+    MemoryTarget target(disk_size);
+    EXPECT_EQ(code_of([&] { apply_overlay(files, header, target, {}); }), ErrorCode::corrupt);
+    EXPECT_EQ(target.content[4096], std::byte{0xee});
+}
+
+TEST_F(OverlayTest, ReopenedKeepsWhatWasFlushedAndDropsTheSeal) {
+    auto overlay = make();
+    write_three_generations(*overlay);
+    overlay->write(0, filled(10, 8));  // never flushed
+    overlay.reset();
+    auto again = Overlay::reopen(files);
+    auto buffer = filled(10, 0x55);
+    EXPECT_EQ(again->read(0, buffer).size(), 1u);
+    again->seal();
+    again.reset();
+    EXPECT_TRUE(is_sealed(files));
+    again = Overlay::reopen(files);
+    EXPECT_FALSE(is_sealed(files));
+    again->write(disk_size - 1024, filled(512, 4));
+    again->seal();
+    MemoryTarget target(disk_size);
+    apply_overlay(files, header, target, {});
+    EXPECT_EQ(target.content[disk_size - 600], std::byte{4});
+}
+
+/// Cuts the journal to `length` bytes, as a crash would.
+void cut(const std::string& path, Bytes length) { ASSERT_EQ(::truncate(path.c_str(), static_cast<off_t>(length)), 0); }
+
+TEST_F(OverlayTest, JournalCutAnywhereKeepsExactlyTheRecordsBeforeTheCut) {
+    std::vector<Bytes> ends;  // of the journal after each durable record
+    std::vector<std::vector<WrittenRange>> known;
+    auto overlay = make();
+    const auto note = [&] {
+        const auto content = read_journal(files.journal);
+        ends.push_back(content.valid_length);
+        known.push_back(content.written.ranges());
+    };
+    note();
+    overlay->write(1000, filled(3000, 1));
+    overlay->flush();
+    note();
+    overlay->zero({2000, 500});
+    overlay->flush();
+    note();
+    overlay->write(0, filled(100, 2));
+    overlay->flush();
+    note();
+    overlay->seal();
+    overlay.reset();
+    const auto whole = os::read_file(files.journal);
+    for (Bytes length = 0; length <= whole.size(); ++length) {
+        os::write_file_atomically(files.journal, whole);
+        cut(files.journal, length);
+        const auto content = read_journal(files.journal);
+        const auto record = std::upper_bound(ends.begin(), ends.end(), length) - ends.begin();
+        if (record == 0) {
+            EXPECT_FALSE(content.header) << length;
+            continue;
+        }
+        EXPECT_EQ(content.written.ranges(), known[static_cast<std::size_t>(record) - 1]) << length;
+        EXPECT_EQ(content.seal.has_value(), length == whole.size()) << length;
+    }
+}
+
+TEST_F(OverlayTest, TornJournalGoesOnAfterItsLastWholeRecord) {
+    auto overlay = make();
+    overlay->write(0, filled(512, 1));
+    overlay->flush();
+    const auto end = read_journal(files.journal).valid_length;
+    overlay->write(1024, filled(512, 2));
+    overlay->flush();
+    overlay.reset();
+    const auto whole = os::read_file(files.journal);
+    for (Bytes length = end; length < whole.size(); ++length) {
+        os::write_file_atomically(files.journal, whole);
+        cut(files.journal, length);
+        auto again = Overlay::reopen(files);
+        again->write(2048, filled(512, 3));
+        again->flush();
+        EXPECT_EQ(read_journal(files.journal).written.ranges(),
+                  (std::vector<WrittenRange>{{{0, 512}, Written::data}, {{2048, 512}, Written::data}}));
+    }
+}
+
+TEST_F(OverlayTest, DamagedRecordEndsTheJournal) {
+    auto overlay = make();
+    const auto start = read_journal(files.journal).valid_length;
+    overlay->write(0, filled(512, 1));
+    overlay->flush();
+    overlay.reset();
+    const auto whole = os::read_file(files.journal);
+    for (Bytes at = start; at < whole.size(); ++at) {
+        auto damaged = whole;
+        damaged[at] = static_cast<char>(damaged[at] ^ 0x20);
+        os::write_file_atomically(files.journal, damaged);
+        EXPECT_TRUE(read_journal(files.journal).written.empty()) << at;
+    }
+}
+
+TEST_F(OverlayTest, WithoutHeaderItIsCorrupt) {
+    make();
+    cut(files.journal, 3);
+    EXPECT_EQ(code_of([&] { Overlay::reopen(files); }), ErrorCode::corrupt);
+}
+
+TEST_F(OverlayTest, SplitsLargeRunsIntoUnits) {
+    header.length = 3 * unit_size;
+    auto overlay = make();
+    for (Bytes at = MiB; at < 2 * unit_size + MiB; at += MiB) {
+        overlay->write(at, filled(MiB, 1));
+    }
+    overlay->seal();
+    const auto seal = *read_journal(files.journal).seal;
+    ASSERT_EQ(seal.size(), 3u);
+    for (const auto& piece : seal) {
+        EXPECT_EQ(piece.written.range.offset / unit_size, (piece.written.range.end() - 1) / unit_size);
+    }
+}
+
+}  // namespace
+}  // namespace mk::volumes
