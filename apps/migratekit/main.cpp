@@ -1,14 +1,14 @@
-// migratekit: the command line. Turns the commands of src/cli into a CLI11 parser, runs the one that was typed, and turns errors into
-// texts and exit codes. Ctrl C requests a stop; commands decide what that means (a job that is waited for goes on).
+// migratekit: the command line. Turns the commands of src/cli into a CLI11 parser, runs the one that was typed, and
+// turns errors into texts and exit codes. Ctrl C requests a stop; commands decide what that means (a job that is waited
+// for goes on).
 
 #include <csignal>
 #include <iostream>
 #include <map>
 #include <thread>
 
-#include <pthread.h>
-
 #include <CLI/CLI.hpp>
+#include <pthread.h>
 
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
@@ -70,7 +70,8 @@ class Parser {
         app_.set_version_flag("--version", std::string("migratekit ") + MK_VERSION);
         app_.add_option("-o,--output", format_);
         app_.add_flag("--no-color", no_color_);
-        // Options of the program are understood after the verb, too. Exactly one subcommand: names like "list" stay names.
+        // Options of the program are understood after the verb, too. Exactly one subcommand: names like "list" stay
+        // names.
         app_.fallthrough();
         app_.require_subcommand(1);
         for (const auto& command : commands_) {
@@ -81,13 +82,25 @@ class Parser {
     /// Throws CLI::ParseError.
     void parse(int argc, char** argv) { app_.parse(argc, argv); }
     int answer(const CLI::ParseError& error) { return app_.exit(error, std::cout, std::cerr); }
+    /// CLI11 says "A subcommand is required" of an unknown one, too.
+    std::string words_of(const CLI::ParseError& error) const {
+        const std::string words = error.what();
+        const auto unknown = app_.remaining(true);
+        if (words != "A subcommand is required") {
+            return words;
+        }
+        return unknown.empty() ? "the command is missing or not whole"
+                               : "there is no command '" + unknown.front() + "' here";
+    }
     const std::string& format() const { return format_; }
     bool no_color() const { return no_color_; }
 
     cli::ExitCode run(cli::Session& session) const {
         for (const auto& typed : typed_) {
             if (typed->app->parsed()) {
-                return typed->command->run(session, input_of(*typed));
+                const auto input = input_of(*typed);
+                cli::check_times(*typed->command, input);
+                return typed->command->run(session, input);
             }
         }
         throw Error(ErrorCode::internal, "no command was recognised");
@@ -101,7 +114,7 @@ class Parser {
         for (const auto& argument : command.arguments) {
             auto* option = typed->app->add_option(argument.name, typed->values[argument.name])->required();
             if (!argument.is_repeated) {
-                option->expected(1);
+                option->expected(1)->allow_extra_args(false);
             }
         }
         for (const auto& option : command.options) {
@@ -173,7 +186,7 @@ int answer_parse_error(Parser& parser, const CLI::ParseError& error, bool as_jso
     if (error.get_exit_code() == 0) {
         return parser.answer(error);  // --help, --version
     }
-    std::cerr << cli::render_error(Error(ErrorCode::invalid, error.what(),
+    std::cerr << cli::render_error(Error(ErrorCode::invalid, parser.words_of(error),
                                          {.consequence = "Nothing was changed.",
                                           .remedy = "See: migratekit --help, or --help after the command.",
                                           .retry_safe = true}),

@@ -18,9 +18,15 @@ std::string StoredLedger::intend(const std::string& kind, const std::string& nam
     return ledger_.intend(ledger::Site::target, kind, name, vm_context_id, job_id);
 }
 
-void StoredLedger::confirm(const std::string& entry_id, const std::string& object_id) { ledger_.confirm(entry_id, object_id); }
-void StoredLedger::gone(const std::string& kind, const std::string& object_id) { ledger_.object_gone(kind, object_id); }
-void StoredLedger::name_gone(const std::string& kind, const std::string& name) { ledger_.name_gone(kind, name); }
+void StoredLedger::confirm(const std::string& entry_id, const std::string& object_id) {
+    ledger_.confirm(entry_id, object_id);
+}
+void StoredLedger::gone(const std::string& kind, const std::string& object_id) {
+    ledger_.object_gone(kind, object_id);
+}
+void StoredLedger::name_gone(const std::string& kind, const std::string& name) {
+    ledger_.name_gone(kind, name);
+}
 
 std::optional<std::string> StoredLedger::find_object(const std::string& kind, const std::string& name) const {
     for (const auto& entry : ledger_.open_entries()) {

@@ -1,5 +1,6 @@
 #pragma once
-// What target/volumes needs (ports.hpp), over the settings and the ledger that it shares with oma-api through the database.
+// What target/volumes needs (ports.hpp), over the settings and the ledger that it shares with oma-api through the
+// database.
 
 #include "control/ledger/ledger.hpp"
 #include "control/settings/cloudstack_settings.hpp"

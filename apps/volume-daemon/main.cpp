@@ -1,8 +1,10 @@
-// volume-daemon: the only program that touches replica volumes. Creates, attaches and snapshots them at CloudStack, finds their
-// devices, takes what is written to them (NBD), keeps their digests. Runs as root on the OMA appliance for the block devices.
+// volume-daemon: the only program that touches replica volumes. Creates, attaches and snapshots them at CloudStack,
+// finds their devices, takes what is written to them (NBD), keeps their digests. Runs as root on the OMA appliance for
+// the block devices.
+
+#include <set>
 
 #include <CLI/CLI.hpp>
-#include <set>
 
 #include "adapters.hpp"
 #include "appliance/volumes/routes.hpp"
@@ -19,11 +21,24 @@ namespace {
 
 using namespace mk;
 
-const std::set<std::string> known_keys = {
-    "listen",           "token_file",      "database",           "migrations",        "key_file",
-    "state_folder",     "staging_folder",  "staging_reserve_mib", "staging_quota_mib", "device_directory",
-    "sysfs_block",      "device_nodes",    "links_folder",       "nbd_listen",        "nbd_socket",
-    "limits.operations", "limits.nbd_connections", "limits.device_seconds"};
+const std::set<std::string> known_keys = {"listen",
+                                          "token_file",
+                                          "database",
+                                          "migrations",
+                                          "key_file",
+                                          "state_folder",
+                                          "staging_folder",
+                                          "staging_reserve_mib",
+                                          "staging_quota_mib",
+                                          "device_directory",
+                                          "sysfs_block",
+                                          "device_nodes",
+                                          "links_folder",
+                                          "nbd_listen",
+                                          "nbd_socket",
+                                          "limits.operations",
+                                          "limits.nbd_connections",
+                                          "limits.device_seconds"};
 
 volumes::NbdServerOptions nbd_options(const Config& config) {
     volumes::NbdServerOptions options;
@@ -107,17 +122,20 @@ void serve(const Config& config) {
     const auto database = db::Database::open(config.require("database"));
     db::migrate(*database, config.require("migrations"));
     Daemon daemon(config);
-    const volumes_api::Services services{daemon.volume_service, daemon.snapshot_service, daemon.sessions, daemon.operations};
+    const volumes_api::Services services{daemon.volume_service, daemon.snapshot_service, daemon.sessions,
+                                         daemon.operations};
     daemon.operations.start();
     for (const auto& session : daemon.sessions.resume()) {
         log::info("the commit of a write session is continued");
         volumes_api::submit_commit(services, session);
     }
-    const auto router = volumes_api::make_router(services, os::read_or_create_secret_file(config.require("token_file")));
+    const auto router =
+        volumes_api::make_router(services, os::read_or_create_secret_file(config.require("token_file")));
     const auto listen = os::parse_listen_address(config.get("listen", "127.0.0.1:8090"));
     http::Server server({.address = listen.host, .port = listen.port},
                         [&router](const http::ServerRequest& request) { return router.handle(request); });
-    log::info("listening on {}:{}, exports on port {}, version {}", listen.host, server.port(), daemon.nbd.port(), MK_VERSION);
+    log::info("listening on {}:{}, exports on port {}, version {}", listen.host, server.port(), daemon.nbd.port(),
+              MK_VERSION);
     os::notify_ready();
     log::info("signal {}: stopping", os::wait_for_termination());
     server.stop();
@@ -128,7 +146,9 @@ void serve(const Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Replica volumes: lifecycle, devices, exports, digests.\n\nExample: volume-daemon --config /etc/migratekit/volume-daemon.toml"};
+    CLI::App app{
+        "Replica volumes: lifecycle, devices, exports, digests.\n\nExample: volume-daemon --config "
+        "/etc/migratekit/volume-daemon.toml"};
     std::string config_file = "/etc/migratekit/volume-daemon.toml";
     app.add_option("--config", config_file, "configuration file (TOML)")->capture_default_str();
     app.set_version_flag("--version", MK_VERSION);

@@ -48,7 +48,8 @@ Json access_from(Session& session, const Input& input) {
 void add_rows(Table& table, const Json& found, const char* field, const std::string& kind) {
     for (const auto& resource : value_or<Json>(found, field, Json::array())) {
         const auto text = [&](const char* name) { return value_or<std::string>(resource, name, ""); };
-        table.rows.push_back({text("name"), kind, value_or<bool>(resource, "usable", true) ? "yes" : "no", text("note"), text("id")});
+        table.rows.push_back(
+            {text("name"), kind, value_or<bool>(resource, "usable", true) ? "yes" : "no", text("note"), text("id")});
     }
 }
 
@@ -57,7 +58,11 @@ ExitCode discover(Session& session, const Input& input) {
     auto& api = session.api();
     api.allow_long_calls();
     const auto found = api.post("/api/v1/ossea/discover-resources", body);
-    Table table{.columns = {{.title = "NAME", .flexible = true}, {"KIND"}, {"USABLE"}, {.title = "NOTE", .flexible = true}, {"ID"}},
+    Table table{.columns = {{.title = "NAME", .flexible = true},
+                            {"KIND"},
+                            {"USABLE"},
+                            {.title = "NOTE", .flexible = true},
+                            {"ID"}},
                 .rows = {},
                 .empty_text = "This account sees nothing."};
     constexpr std::pair<const char*, const char*> kinds[] = {{"zones", "zone"},
@@ -128,21 +133,24 @@ std::vector<Option> connect_options() {
 }  // namespace
 
 std::vector<Command> cloudstack_commands() {
-    return {{.words = "cloudstack discover",
-             .summary = "What a CloudStack offers to the account.",
-             .example = "migratekit cloudstack discover --url https://cloud/client/api --api-key-file key --secret-key-file secret",
-             .options = access_options(),
-             .run = discover},
-            {.words = "cloudstack connect",
-             .summary = "Tries address, keys and choices, and keeps them.",
-             .example = "migratekit cloudstack connect --url https://cloud/client/api --api-key-file key --secret-key-file secret "
-                        "--zone Leeds-1 --test-network Test-Bubble",
-             .options = connect_options(),
-             .run = connect},
-            {.words = "cloudstack show",
-             .summary = "What is configured; keys are never shown.",
-             .example = "migratekit cloudstack show",
-             .run = show}};
+    return {
+        {.words = "cloudstack discover",
+         .summary = "What a CloudStack offers to the account.",
+         .example = "migratekit cloudstack discover --url https://cloud/client/api --api-key-file key "
+                    "--secret-key-file secret",
+         .options = access_options(),
+         .run = discover},
+        {.words = "cloudstack connect",
+         .summary = "Tries address, keys and choices, and keeps them.",
+         .example =
+             "migratekit cloudstack connect --url https://cloud/client/api --api-key-file key --secret-key-file secret "
+             "--zone Leeds-1 --test-network Test-Bubble",
+         .options = connect_options(),
+         .run = connect},
+        {.words = "cloudstack show",
+         .summary = "What is configured; keys are never shown.",
+         .example = "migratekit cloudstack show",
+         .run = show}};
 }
 
 }  // namespace mk::cli

@@ -51,9 +51,9 @@ Lines lines_of(const std::vector<Option>& options) {
         if (const auto comma = names.find(','); comma != std::string::npos) {
             names.insert(comma + 1, " ");
         }
-        lines.emplace_back(names + (option.value.empty() ? "" : " " + option.value),
-                           option.help + (option.is_required ? " (required)" : "") +
-                               (option.is_repeated ? " (may be repeated)" : ""));
+        lines.emplace_back(
+            names + (option.value.empty() ? "" : " " + option.value),
+            option.help + (option.is_required ? " (required)" : "") + (option.is_repeated ? " (may be repeated)" : ""));
     }
     return lines;
 }
@@ -122,6 +122,14 @@ std::optional<std::chrono::seconds> Input::duration(const std::string& name) con
     return has(name) ? std::optional(parse_duration(text(name), name)) : std::nullopt;
 }
 
+void check_times(const Command& command, const Input& input) {
+    for (const auto& option : command.options) {
+        if (option.value == "TIME") {
+            input.duration(option.key());
+        }
+    }
+}
+
 std::vector<Option> global_options() {
     return {{"-o,--output", "FORMAT", "table, wide, json, csv or name; errors follow json too"},
             {"--no-color", "", "no colours; NO_COLOR does the same"},
@@ -150,7 +158,7 @@ std::string help_text(const std::vector<Command>& commands, const std::vector<No
 
 std::vector<Option> with_wait(std::vector<Option> options) {
     options.push_back({"--wait", "", "follow the job to its end; the exit code tells how it ended"});
-    options.push_back({"--timeout", "TIME", "with --wait: stop waiting after this time, e.g. 90s or 2h; the job goes on"});
+    options.push_back({"--timeout", "TIME", "wait no longer than this, e.g. 90s or 2h; the job goes on"});
     return options;
 }
 

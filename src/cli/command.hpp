@@ -1,6 +1,6 @@
 #pragma once
-// The commands as data: words, example, arguments, options and what they do. The parser (apps/migratekit) and the help texts are
-// made from it, so both always agree.
+// The commands as data: words, example, arguments, options and what they do. The parser (apps/migratekit) and the help
+// texts are made from it, so both always agree.
 
 #include <chrono>
 #include <functional>
@@ -34,7 +34,6 @@ struct Option {
 /// What was typed. Asking for a name that the command does not declare is a defect: Error{internal}.
 class Input {
   public:
-    void declare(const std::string& name) { values_[name]; }
     void set(const std::string& name, std::vector<std::string> values) { values_[name] = std::move(values); }
 
     bool has(const std::string& name) const { return !list(name).empty(); }
@@ -61,6 +60,10 @@ struct Noun {
     std::string word;
     std::string summary;
 };
+
+/// Throws Error{invalid} for a TIME that is none. Called before the command runs: nothing is started and then not
+/// waited for.
+void check_times(const Command& command, const Input& input);
 
 /// Options that every command takes.
 std::vector<Option> global_options();

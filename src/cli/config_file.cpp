@@ -46,7 +46,7 @@ std::string config_path(const Environment& environment) {
     if (const auto path = environment("MIGRATEKIT_CONFIG"); path && !path->empty()) {
         return *path;
     }
-    if (const auto folder = environment("XDG_CONFIG_HOME"); folder && folder->starts_with('/')) {
+    if (const auto folder = environment("XDG_CONFIG_HOME"); folder && !folder->empty()) {
         return *folder + "/migratekit/config.toml";
     }
     const auto home = environment("HOME");
@@ -97,24 +97,32 @@ Settings with_environment(Settings stored, const Environment& environment) {
     return stored;
 }
 
+Settings current_settings(const Environment& environment) {
+    const auto is_set = [&](const char* name) { return !environment(name).value_or("").empty(); };
+    const bool has_place = is_set("MIGRATEKIT_CONFIG") || is_set("XDG_CONFIG_HOME") || is_set("HOME");
+    return with_environment(has_place ? load_settings(config_path(environment)) : Settings{}, environment);
+}
+
 std::string normal_url(std::string url) {
     while (url.ends_with('/')) {
         url.pop_back();
     }
     const auto host = url.starts_with("https://") ? url.substr(8) : url.starts_with("http://") ? url.substr(7) : "";
     if (host.empty() || host.find_first_of(" \t\r\n@?#") != std::string::npos) {
-        throw Error(ErrorCode::invalid, "'" + url + "' is not the address of an OMA",
-                    {.consequence = "Nothing was sent.", .remedy = "Write for example https://oma-1.", .retry_safe = true});
+        throw Error(
+            ErrorCode::invalid, "'" + url + "' is not the address of an OMA",
+            {.consequence = "Nothing was sent.", .remedy = "Write for example https://oma-1.", .retry_safe = true});
     }
     return url;
 }
 
 void require_signed_in(const Settings& settings) {
     if (settings.url.empty() || settings.token.empty()) {
-        throw Error(ErrorCode::unauthenticated, "not signed in to an OMA",
-                    {.consequence = "Nothing was sent.",
-                     .remedy = "Run: migratekit login --url URL --token-file FILE, or set MIGRATEKIT_URL and MIGRATEKIT_TOKEN.",
-                     .retry_safe = true});
+        throw Error(
+            ErrorCode::unauthenticated, "not signed in to an OMA",
+            {.consequence = "Nothing was sent.",
+             .remedy = "Run: migratekit login --url URL --token-file FILE, or set MIGRATEKIT_URL and MIGRATEKIT_TOKEN.",
+             .retry_safe = true});
     }
 }
 

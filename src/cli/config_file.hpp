@@ -22,9 +22,12 @@ std::string config_path(const Environment& environment);
 Settings load_settings(const std::string& path);
 /// Makes the folder (0700) and the file (0600).
 void save_settings(const std::string& path, const Settings& settings);
-/// `stored` with MIGRATEKIT_URL, MIGRATEKIT_TOKEN, MIGRATEKIT_CERTIFICATE_SHA256 and MIGRATEKIT_CA_FILE over it. The stored token
-/// and certificate belong to the stored URL: they are never used for another one.
+/// `stored` with MIGRATEKIT_URL, MIGRATEKIT_TOKEN, MIGRATEKIT_CERTIFICATE_SHA256 and MIGRATEKIT_CA_FILE over it. The
+/// stored token and certificate belong to the stored URL: they are never used for another one.
 Settings with_environment(Settings stored, const Environment& environment);
+/// What commands use: the file, when there is a place for one, and the environment over it. Services without a home
+/// folder need the environment alone.
+Settings current_settings(const Environment& environment);
 /// Throws Error{invalid} unless it is "http(s)://host...". Removes trailing slashes.
 std::string normal_url(std::string url);
 /// Throws Error{unauthenticated} with the remedy when there is no URL or no token.

@@ -13,7 +13,8 @@ Error not_confirmed(const std::string& cause, const std::string& remedy) {
 
 }  // namespace
 
-void require_confirmation(Session& session, const Input& input, const std::string& name, const std::string& consequences) {
+void require_confirmation(Session& session, const Input& input, const std::string& name,
+                          const std::string& consequences) {
     if (input.has("--confirm")) {
         if (input.text("--confirm") != name) {
             throw not_confirmed("--confirm says '" + input.text("--confirm") + "', the machine is '" + name + "'",
@@ -38,7 +39,9 @@ Secret read_secret(Session& session, const std::string& path) {
         } catch (const Error& error) {
             // A missing local file is a wrong command line, not a missing object.
             throw Error(ErrorCode::invalid, error.cause(),
-                        {.consequence = "Nothing was sent.", .remedy = "Name a readable file, or - for stdin.", .retry_safe = true});
+                        {.consequence = "Nothing was sent.",
+                         .remedy = "Name a readable file, or - for stdin.",
+                         .retry_safe = true});
         }
     }
     auto text = read_stdin(session.stop());
@@ -46,7 +49,8 @@ Secret read_secret(Session& session, const std::string& path) {
         text.pop_back();
     }
     if (text.empty()) {
-        throw Error(ErrorCode::invalid, "stdin holds no secret", {.consequence = "Nothing was sent.", .retry_safe = true});
+        throw Error(ErrorCode::invalid, "stdin holds no secret",
+                    {.consequence = "Nothing was sent.", .retry_safe = true});
     }
     return Secret(std::move(text));
 }

@@ -13,7 +13,9 @@ namespace {
 
 using json::value_or;
 
-std::string text(const Json& object, const char* field) { return value_or<std::string>(object, field, ""); }
+std::string text(const Json& object, const char* field) {
+    return value_or<std::string>(object, field, "");
+}
 
 /// "ok", "blocked: why", "2 notes": the worst finding speaks.
 std::string readiness(const Json& machine) {
@@ -74,9 +76,18 @@ ExitCode list(Session& session, const Input& input) {
     auto& api = session.api();
     api.allow_long_calls();
     auto answer = api.get(path_of(input));
-    Table table{.columns = {{.title = "NAME", .flexible = true}, {"POWER"}, {"CPU", true}, {"MEMORY", true}, {"DISKS", true}, {"SIZE", true},
-                            {.title = "READINESS", .flexible = true}, {"MANAGED"}, {.title = "GUEST", .wide = true},
-                            {.title = "NETWORKS", .wide = true}, {.title = "PATH", .wide = true}, {.title = "CONTEXT ID", .wide = true}},
+    Table table{.columns = {{.title = "NAME", .flexible = true},
+                            {"POWER"},
+                            {"CPU", true},
+                            {"MEMORY", true},
+                            {"DISKS", true},
+                            {"SIZE", true},
+                            {.title = "READINESS", .flexible = true},
+                            {"MANAGED"},
+                            {.title = "GUEST", .wide = true},
+                            {.title = "NETWORKS", .wide = true},
+                            {.title = "PATH", .wide = true},
+                            {.title = "CONTEXT ID", .wide = true}},
                 .rows = {},
                 .empty_text = "No machine matches."};
     Json kept = Json::array();

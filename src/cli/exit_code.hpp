@@ -1,5 +1,6 @@
 #pragma once
-// What the process answers to its caller (gui.md section 10). Unknown codes mean failure to scripts, so new ones may be added.
+// What the process answers to its caller (gui.md section 10). Unknown codes mean failure to scripts, so new ones may be
+// added.
 
 #include <string_view>
 

@@ -41,14 +41,19 @@ Json live_request_from(const Input& input, const std::string& machine) {
 }
 
 ExitCode show_checks(Session& session, const Json& answer) {
-    Table table{.columns = {{"CHECK"}, {.title = "RESULT", .flexible = true}, {.title = "REMEDY", .flexible = true}, {.title = "CODE", .wide = true}},
+    Table table{.columns = {{"CHECK"},
+                            {.title = "RESULT", .flexible = true},
+                            {.title = "REMEDY", .flexible = true},
+                            {.title = "CODE", .wide = true}},
                 .rows = {},
                 .empty_text = "No check has anything to say."};
     for (const auto& finding : value_or<Json>(answer, "checks", Json::array())) {
         const auto text = [&](const char* field) { return value_or<std::string>(finding, field, ""); };
         const auto severity = text("severity");
-        table.rows.push_back({severity == "blocker" ? "blocked" : severity == "note" ? "ok" : severity, text("text"), text("remedy"),
-                              text("code")});
+        table.rows.push_back({severity == "blocker" ? "blocked"
+                              : severity == "note"  ? "ok"
+                                                    : severity,
+                              text("text"), text("remedy"), text("code")});
     }
     session.show(answer, table);
     const bool passed = value_or<bool>(answer, "passed", false);
@@ -80,12 +85,14 @@ ExitCode test(Session& session, const Input& input) {
 ExitCode finish(Session& session, const Input& input) {
     const auto verdict = input.text("--verdict");
     if (verdict != "worked" && verdict != "failed" && verdict != "none") {
-        throw Error(ErrorCode::invalid, "--verdict '" + verdict + "' is not a verdict",
-                    {.consequence = "Nothing was changed.", .remedy = "Use worked, failed or none.", .retry_safe = true});
+        throw Error(
+            ErrorCode::invalid, "--verdict '" + verdict + "' is not a verdict",
+            {.consequence = "Nothing was changed.", .remedy = "Use worked, failed or none.", .retry_safe = true});
     }
-    return started(session, input, {session.api().post("/api/v1/failover/finish", {{"context_id", input.text("VM")},
-                                                                                   {"verdict", verdict == "none" ? "" : verdict},
-                                                                                   {"note", input.text("--note")}})});
+    return started(session, input,
+                   {session.api().post("/api/v1/failover/finish", {{"context_id", input.text("VM")},
+                                                                   {"verdict", verdict == "none" ? "" : verdict},
+                                                                   {"note", input.text("--note")}})});
 }
 
 ExitCode live(Session& session, const Input& input) {
@@ -97,13 +104,16 @@ ExitCode live(Session& session, const Input& input) {
     }
     const auto verdict = value_or<std::string>(machine, "last_test_verdict", "");
     require_confirmation(session, input, name,
-                         "The source machine " + name + " is shut down, its last changes are sent, and the copy is started in CloudStack.\n"
-                         "Last test: " + (verdict.empty() ? "never tested" : verdict) + ".");
+                         "The source machine " + name +
+                             " is shut down, its last changes are sent, and the copy is started in CloudStack.\n"
+                             "Last test: " +
+                             (verdict.empty() ? "never tested" : verdict) + ".");
     return started(session, input, {session.api().post("/api/v1/failover/live", body)});
 }
 
 ExitCode clean_up(Session& session, const Input& input) {
-    return started(session, input, {session.api().post("/api/v1/failover/cleanup", {{"context_id", input.text("VM")}})});
+    return started(session, input,
+                   {session.api().post("/api/v1/failover/cleanup", {{"context_id", input.text("VM")}})});
 }
 
 std::vector<Option> boot_options() {
@@ -163,7 +173,8 @@ std::vector<Command> failover_commands() {
              .summary = "Ends a test: keeps the verdict and rolls back.",
              .example = "migratekit failover finish pg-db-01 --verdict worked --note 'log-in checked' --wait",
              .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-             .options = with_wait({{"--verdict", "VERDICT", "worked, failed or none", true}, {"--note", "TEXT", "kept with the verdict"}}),
+             .options = with_wait({{"--verdict", "VERDICT", "worked, failed or none", true},
+                                   {"--note", "TEXT", "kept with the verdict"}}),
              .run = finish},
             live_command(),
             {.words = "cleanup run",

@@ -36,7 +36,9 @@ ExitCode list(Session& session, const Input& input) {
 class LogReader {
   public:
     LogReader(Session& session, std::string job, const Input& input)
-        : session_(session), job_(std::move(job)), lowest_(input.has("--level") ? level_rank(input.text("--level")) : 0) {
+        : session_(session),
+          job_(std::move(job)),
+          lowest_(input.has("--level") ? level_rank(input.text("--level")) : 0) {
         if (input.has("--step")) {
             step_ = input.text("--step");
         }

@@ -175,7 +175,8 @@ Followed follow_jobs(const FollowerPorts& ports, ProgressDisplay& display, const
     }
 }
 
-ExitCode wait_for_jobs(Session& session, const std::vector<std::string>& jobs, std::optional<std::chrono::seconds> limit) {
+ExitCode wait_for_jobs(Session& session, const std::vector<std::string>& jobs,
+                       std::optional<std::chrono::seconds> limit) {
     const FollowerPorts ports{.fetch = [&](const std::string& job) { return session.api().get("/api/v1/jobs/" + job); },
                               .pause = [&](milliseconds duration) { return pause(duration, session.stop()); },
                               .clock = session.clock()};
@@ -185,7 +186,8 @@ ExitCode wait_for_jobs(Session& session, const std::vector<std::string>& jobs, s
         followed = follow_jobs(ports, *display, jobs, limit);
     } catch (const Error& error) {
         display->finish();
-        throw error.advised({.consequence = {}, .remedy = "Follow it with: " + follow_command(jobs), .retry_safe = true});
+        throw error.advised(
+            {.consequence = {}, .remedy = "Follow it with: " + follow_command(jobs), .retry_safe = true});
     }
     display->finish();
     const auto code = exit_code_of(followed);
@@ -201,12 +203,13 @@ ExitCode started(Session& session, const Input& input, const std::vector<Json>& 
     if (jobs.empty()) {
         return ExitCode::done;
     }
-    if (input.has("--wait")) {
+    if (input.has("--wait") || input.has("--timeout")) {
         return wait_for_jobs(session, jobs, input.duration("--timeout"));
     }
     Table table{.columns = {{"JOB"}, {"CONTEXT ID"}}, .rows = {}, .empty_text = {}};
     for (const auto& answer : answers) {
-        table.rows.push_back({json::require<std::string>(answer, "job_id"), json::value_or<std::string>(answer, "context_id", "")});
+        table.rows.push_back(
+            {json::require<std::string>(answer, "job_id"), json::value_or<std::string>(answer, "context_id", "")});
     }
     if (session.is_json()) {
         for (const auto& answer : answers) {

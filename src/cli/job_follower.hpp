@@ -29,15 +29,16 @@ struct FollowerPorts {
     const Clock& clock;
 };
 
-/// Looks at the jobs until all have ended, the limit is over or pause() says so. An OMA that does not answer is asked again for
-/// 60 s, then its Error is thrown.
+/// Looks at the jobs until all have ended, the limit is over or pause() says so. An OMA that does not answer is asked
+/// again for 60 s, then its Error is thrown.
 Followed follow_jobs(const FollowerPorts& ports, ProgressDisplay& display, const std::vector<std::string>& jobs,
                      std::optional<std::chrono::seconds> limit);
 
 /// Follows the jobs for a command: shows progress and outcome, and how to follow them again when it stops waiting.
 /// With -o json the last line is {"type":"result","status","exit_code","jobs":[...]}.
-ExitCode wait_for_jobs(Session& session, const std::vector<std::string>& jobs, std::optional<std::chrono::seconds> limit);
-/// What a command does with the jobs it started: waits with --wait, otherwise says how to follow them.
+ExitCode wait_for_jobs(Session& session, const std::vector<std::string>& jobs,
+                       std::optional<std::chrono::seconds> limit);
+/// What a command does with the jobs it started: waits with --wait or --timeout, otherwise says how to follow them.
 ExitCode started(Session& session, const Input& input, const std::vector<Json>& answers);
 
 }  // namespace mk::cli

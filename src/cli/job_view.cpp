@@ -17,7 +17,9 @@ using json::value_or;
 
 namespace {
 
-std::string text(const Json& object, const char* field) { return value_or<std::string>(object, field, ""); }
+std::string text(const Json& object, const char* field) {
+    return value_or<std::string>(object, field, "");
+}
 
 std::string duration_of(const Json& job, Instant now) {
     const auto from = parse_instant(text(job, "started_at"));
@@ -38,7 +40,8 @@ void add_copy_facts(Table& table, const Json& job) {
     const auto bytes = [&](const char* field) { return value_or<Bytes>(*copy, field, 0); };
     table.rows.push_back({"Copy", text(*copy, "replication_type") + ", " + text(*copy, "current_operation")});
     table.rows.push_back({"To copy", format_share(bytes("bytes_done"), bytes("bytes_total"))});
-    table.rows.push_back({"Sent", format_bytes(bytes("bytes_sent")) + ", zeros not sent " + format_bytes(bytes("bytes_zeroed"))});
+    table.rows.push_back(
+        {"Sent", format_bytes(bytes("bytes_sent")) + ", zeros not sent " + format_bytes(bytes("bytes_zeroed"))});
 }
 
 void add_failover_facts(Table& table, const Json& job) {
@@ -46,13 +49,11 @@ void add_failover_facts(Table& table, const Json& job) {
     if (!failover) {
         return;
     }
-    const std::pair<const char*, const char*> facts[] = {{"Machine", "destination_vm_name"},
-                                                         {"Machine id", "destination_vm_id"},
-                                                         {"Recovery point", "recovery_point_id"},
-                                                         {"Boot", "boot_verdict"},
-                                                         {"Boot evidence", "boot_evidence"},
-                                                         {"Verdict", "verdict"},
-                                                         {"Verdict note", "verdict_note"}};
+    const std::pair<const char*, const char*> facts[] = {
+        {"Machine", "destination_vm_name"},      {"Machine id", "destination_vm_id"},
+        {"Recovery point", "recovery_point_id"}, {"Boot", "boot_verdict"},
+        {"Boot evidence", "boot_evidence"},      {"Verdict", "verdict"},
+        {"Verdict note", "verdict_note"}};
     for (const auto& [title, field] : facts) {
         if (const auto value = text(*failover, field); !value.empty()) {
             table.rows.push_back({title, value});
@@ -63,8 +64,15 @@ void add_failover_facts(Table& table, const Json& job) {
 }  // namespace
 
 Table job_table() {
-    return {.columns = {{"JOB"}, {.title = "MACHINE", .flexible = true}, {"OPERATION"}, {"STATUS"}, {"DONE", true}, {"STARTED"}, {"TOOK"},
-                        {.title = "BY", .wide = true}, {.title = "CONTEXT ID", .wide = true}},
+    return {.columns = {{"JOB"},
+                        {.title = "MACHINE", .flexible = true},
+                        {"OPERATION"},
+                        {"STATUS"},
+                        {"DONE", true},
+                        {"STARTED"},
+                        {"TOOK"},
+                        {.title = "BY", .wide = true},
+                        {.title = "CONTEXT ID", .wide = true}},
             .rows = {},
             .empty_text = "No job."};
 }
@@ -84,12 +92,13 @@ std::vector<std::string> job_row(const Json& job, Instant now) {
 
 std::string job_text(const Json& job, Instant now) {
     auto table = facts_table();
-    table.rows = {{"Job", text(job, "job_id")},
-                  {"Machine", text(job, "machine")},
-                  {"Operation", operation_of(job) + ", by " + text(job, "owner")},
-                  {"Status", text(job, "status") + ", " + std::to_string(value_or<int>(job, "percent", 0)) + "%" +
-                                 (value_or<bool>(job, "cancel_requested", false) && !is_final(job) ? ", asked to stop" : "")},
-                  {"Took", duration_of(job, now)}};
+    table.rows = {
+        {"Job", text(job, "job_id")},
+        {"Machine", text(job, "machine")},
+        {"Operation", operation_of(job) + ", by " + text(job, "owner")},
+        {"Status", text(job, "status") + ", " + std::to_string(value_or<int>(job, "percent", 0)) + "%" +
+                       (value_or<bool>(job, "cancel_requested", false) && !is_final(job) ? ", asked to stop" : "")},
+        {"Took", duration_of(job, now)}};
     add_copy_facts(table, job);
     add_failover_facts(table, job);
     if (const auto error = json::find<Json>(job, "error")) {
@@ -112,15 +121,17 @@ std::string event_line(const Json& event) {
 }
 
 int level_rank(std::string word) {
-    std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    std::transform(word.begin(), word.end(), word.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
     constexpr std::array levels{"DEBUG", "INFO", "WARN", "ERROR"};
     for (std::size_t i = 0; i < levels.size(); ++i) {
         if (word == levels[i]) {
             return static_cast<int>(i);
         }
     }
-    throw Error(ErrorCode::invalid, "there is no level '" + word + "'",
-                {.consequence = "Nothing was changed.", .remedy = "Use debug, info, warn or error.", .retry_safe = true});
+    throw Error(
+        ErrorCode::invalid, "there is no level '" + word + "'",
+        {.consequence = "Nothing was changed.", .remedy = "Use debug, info, warn or error.", .retry_safe = true});
 }
 
 }  // namespace mk::cli

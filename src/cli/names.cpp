@@ -25,8 +25,9 @@ std::string resolve_name(const std::string& kind, const std::string& words, cons
         return matches.front();
     }
     if (matches.empty()) {
-        throw Error(ErrorCode::not_found, "there is no " + kind + " '" + words + "'",
-                    {.consequence = "Nothing was changed.", .remedy = "List them: " + list_command, .retry_safe = true});
+        throw Error(
+            ErrorCode::not_found, "there is no " + kind + " '" + words + "'",
+            {.consequence = "Nothing was changed.", .remedy = "List them: " + list_command, .retry_safe = true});
     }
     std::string named;
     for (std::size_t i = 0; i < std::min(matches.size(), most_named); ++i) {

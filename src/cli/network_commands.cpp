@@ -14,10 +14,16 @@ namespace {
 
 using json::value_or;
 
-std::string text(const Json& object, const char* field) { return value_or<std::string>(object, field, ""); }
+std::string text(const Json& object, const char* field) {
+    return value_or<std::string>(object, field, "");
+}
 
 Table network_table() {
-    return {.columns = {{"SOURCE NETWORK"}, {"FOR LIVE"}, {"FOR TESTS"}, {.title = "LIVE ID", .wide = true}, {.title = "TEST ID", .wide = true}},
+    return {.columns = {{"SOURCE NETWORK"},
+                        {"FOR LIVE"},
+                        {"FOR TESTS"},
+                        {.title = "LIVE ID", .wide = true},
+                        {.title = "TEST ID", .wide = true}},
             .rows = {},
             .empty_text = "No network is mapped; the defaults of the CloudStack settings are used."};
 }
@@ -67,14 +73,24 @@ ExitCode map_network(Session& session, const Input& input) {
 
 ExitCode list_volumes(Session& session, const Input& input) {
     const auto answer = session.api().get(vm_path(input.text("VM"), "/volumes"));
-    Table table{.columns = {{.title = "NAME", .flexible = true}, {"DISK"}, {"SIZE", true}, {"STATE"}, {"AT"}, {"SNAPSHOT"},
-                            {.title = "DEVICE", .wide = true}, {.title = "ATTACHED TO", .wide = true}, {.title = "VOLUME ID", .wide = true}},
+    Table table{.columns = {{.title = "NAME", .flexible = true},
+                            {"DISK"},
+                            {"SIZE", true},
+                            {"STATE"},
+                            {"AT"},
+                            {"SNAPSHOT"},
+                            {.title = "DEVICE", .wide = true},
+                            {.title = "ATTACHED TO", .wide = true},
+                            {.title = "VOLUME ID", .wide = true}},
                 .rows = {},
                 .empty_text = "The machine has no volume yet."};
     for (const auto& volume : value_or<Json>(answer, "volumes", Json::array())) {
         const auto mode = text(volume, "operation_mode");
-        table.rows.push_back({text(volume, "name"), text(volume, "disk_id"), format_bytes(value_or<Bytes>(volume, "size_bytes", 0)),
-                              text(volume, "state"), mode == "oma" ? "appliance" : mode == "failover" ? "machine" : "nobody",
+        table.rows.push_back({text(volume, "name"), text(volume, "disk_id"),
+                              format_bytes(value_or<Bytes>(volume, "size_bytes", 0)), text(volume, "state"),
+                              mode == "oma"        ? "appliance"
+                              : mode == "failover" ? "machine"
+                                                   : "nobody",
                               text(volume, "snapshot_status"), text(volume, "device_path"), text(volume, "vm_id"),
                               text(volume, "volume_id")});
     }
@@ -85,12 +101,16 @@ ExitCode list_volumes(Session& session, const Input& input) {
 }  // namespace
 
 std::vector<Command> network_commands() {
-    return {{.words = "network list", .summary = "Mapped networks.", .example = "migratekit network list", .run = list_networks},
+    return {{.words = "network list",
+             .summary = "Mapped networks.",
+             .example = "migratekit network list",
+             .run = list_networks},
             {.words = "network map",
              .summary = "Says which CloudStack networks stand for a source network.",
              .example = "migratekit network map 'VM Network' --live Prod --test Test-Bubble",
              .arguments = {{"SOURCE", "name of the network at the source"}},
-             .options = {{"--live", "NETWORK", "name or id, for live failovers"}, {"--test", "NETWORK", "name or id, for tests: isolated"}},
+             .options = {{"--live", "NETWORK", "name or id, for live failovers"},
+                         {"--test", "NETWORK", "name or id, for tests: isolated"}},
              .run = map_network},
             {.words = "volume list",
              .summary = "Volumes that hold a machine's copy, and where each is now.",

@@ -1,6 +1,6 @@
 #pragma once
-// The OMA's API as the commands use it. One object per thread. An OMA that does not answer at all becomes an Error with the native
-// word `unreachable_mark`, to tell it from an OMA that reports the absence of somebody else.
+// The OMA's API as the commands use it. One object per thread. An OMA that does not answer at all becomes an Error with
+// the native word `unreachable_mark`, to tell it from an OMA that reports the absence of somebody else.
 
 #include <chrono>
 #include <functional>

@@ -28,7 +28,7 @@ class StepTeller {
         std::vector<std::string> lines;
         for (const auto& step : value_or<Json>(job, "steps", Json::array())) {
             const auto status = value_or<std::string>(step, "status", "pending");
-            const bool was_started = !value_or<std::string>(step, "started_at", "").empty();
+            const bool was_started = !value_or<std::string>(step, "started_at", "").empty() || status == "skipped";
             if (status == "pending" || status == "running" || !was_started) {
                 continue;
             }
@@ -116,7 +116,8 @@ class PlainDisplay : public ProgressDisplay {
         if (step == nullptr) {
             return;
         }
-        const auto stage = std::to_string(value_or<int>(*step, "order", 0)) + value_or<std::string>(*step, "detail", "");
+        const auto stage =
+            std::to_string(value_or<int>(*step, "order", 0)) + value_or<std::string>(*step, "detail", "");
         if (auto& told = stages_[id_of(job)]; told != stage) {
             told = stage;
             auto line = *step;

@@ -1,6 +1,6 @@
 #pragma once
-// Shows how jobs get on: bars that redraw themselves on a terminal, one line per stage and every 10 % elsewhere, or one JSON object
-// per line. One thread.
+// Shows how jobs get on: bars that redraw themselves on a terminal, one line per stage and every 10 % elsewhere, or one
+// JSON object per line. One thread.
 
 #include <memory>
 #include <string>

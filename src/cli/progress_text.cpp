@@ -41,7 +41,8 @@ std::string machine_line(const Json& job, const Json& copy) {
     const auto total = value_or<Bytes>(copy, "bytes_total", 0);
     const auto done = value_or<Bytes>(copy, "bytes_done", 0);
     const auto percent = percent_of(done, total, false);
-    auto line = fmt::format("{}{} {:>3}%  {}", named(subject_of(job)), bar(percent), percent, format_share(done, total));
+    auto line =
+        fmt::format("{}{} {:>3}%  {}", named(subject_of(job)), bar(percent), percent, format_share(done, total));
     if (done >= total) {
         return line + "  " + value_or<std::string>(copy, "current_operation", "Flushing");
     }
@@ -58,8 +59,8 @@ std::string disk_line(const Json& disk) {
     const auto total = value_or<Bytes>(disk, "bytes_total", 0);
     const auto done = value_or<Bytes>(disk, "bytes_done", 0);
     const auto percent = total == 0 ? 0 : percent_of(done, total, done >= total);
-    return fmt::format("{}{} {:>3}%  {}", named("  " + value_or<std::string>(disk, "disk_id", "disk")), bar(percent), percent,
-                       total == 0 ? "nothing known yet" : format_share(done, total));
+    return fmt::format("{}{} {:>3}%  {}", named("  " + value_or<std::string>(disk, "disk_id", "disk")), bar(percent),
+                       percent, total == 0 ? "nothing known yet" : format_share(done, total));
 }
 
 std::optional<std::chrono::milliseconds> duration_between(const Json& object, std::optional<Instant> now) {
@@ -147,7 +148,8 @@ std::string outcome_line(const Json& job) {
     if (const auto failover = find<Json>(job, "failover")) {
         const auto name = value_or<std::string>(*failover, "destination_vm_name", "");
         const auto evidence = value_or<std::string>(*failover, "boot_evidence", "");
-        line += (name.empty() ? "" : ", machine " + printable(name)) + (evidence.empty() ? "" : ". " + printable(evidence));
+        line +=
+            (name.empty() ? "" : ", machine " + printable(name)) + (evidence.empty() ? "" : ". " + printable(evidence));
     }
     return line;
 }

@@ -1,6 +1,7 @@
 #include "cli/session.hpp"
 
 #include <ostream>
+#include <sstream>
 
 #include <nlohmann/json.hpp>
 
@@ -19,8 +20,9 @@ Format format_from(const std::string& word) {
             return format;
         }
     }
-    throw Error(ErrorCode::invalid, "there is no output format '" + word + "'",
-                {.consequence = "Nothing was changed.", .remedy = "Use table, wide, json, csv or name.", .retry_safe = true});
+    throw Error(
+        ErrorCode::invalid, "there is no output format '" + word + "'",
+        {.consequence = "Nothing was changed.", .remedy = "Use table, wide, json, csv or name.", .retry_safe = true});
 }
 
 Session::Session(SessionOptions options, std::ostream& out, std::ostream& messages)
@@ -28,7 +30,7 @@ Session::Session(SessionOptions options, std::ostream& out, std::ostream& messag
 
 OmaApi& Session::api() {
     if (!api_) {
-        const auto settings = with_environment(load_settings(config_path(options_.environment)), options_.environment);
+        const auto settings = current_settings(options_.environment);
         require_signed_in(settings);
         api_ = std::make_unique<OmaApi>(settings, options_.stop);
     }
@@ -67,9 +69,15 @@ void Session::write(const std::string& text) {
 }
 
 void Session::say(const std::string& text) {
-    if (!is_json()) {
-        write_message(printable(text) + "\n");
+    if (is_json()) {
+        return;
     }
+    std::istringstream lines(text);
+    std::string shown;
+    for (std::string line; std::getline(lines, line);) {
+        shown += printable(line) + "\n";
+    }
+    write_message(shown);
 }
 
 void Session::write_message(const std::string& text) {

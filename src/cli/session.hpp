@@ -1,6 +1,6 @@
 #pragma once
-// What a command works with: the API, the outputs and the terminal. Data goes to `out`, messages and progress to `messages`.
-// One per process; one thread.
+// What a command works with: the API, the outputs and the terminal. Data goes to `out`, messages and progress to
+// `messages`. One per process; one thread.
 
 #include <iosfwd>
 #include <memory>
@@ -49,7 +49,7 @@ class Session {
     void show_line(const Json& document);
     /// Text on stdout, as it is.
     void write(const std::string& text);
-    /// A sentence for the person; nothing with -o json, where stderr holds errors only.
+    /// Sentences for the person, one per line; nothing with -o json, where stderr holds errors only.
     void say(const std::string& text);
     /// Text on stderr, written at once.
     void write_message(const std::string& text);

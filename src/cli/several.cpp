@@ -13,8 +13,7 @@ ExitCode for_each_item(Session& session, const std::vector<std::string>& items,
             if (items.size() == 1 || own == ExitCode::interrupted || own == ExitCode::unreachable) {
                 throw;
             }
-            session.write_message(
-                render_error(error.within(item), session.is_json(), session.terminal().has_color));
+            session.write_message(render_error(error.within(item), session.is_json(), session.terminal().has_color));
             code = worse(code, own);
         }
     }

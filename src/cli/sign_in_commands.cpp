@@ -25,10 +25,11 @@ std::string certificate_of(Session& session, const Input& input, const std::stri
         return input.text("--certificate-sha256");
     }
     if (!session.terminal().can_ask() || session.is_json()) {
-        throw Error(ErrorCode::invalid, "--certificate-sha256 is missing",
-                    {.consequence = "Nothing was sent.",
-                     .remedy = "Name the fingerprint that the appliance's console shows, or an authority with --ca-file.",
-                     .retry_safe = true});
+        throw Error(
+            ErrorCode::invalid, "--certificate-sha256 is missing",
+            {.consequence = "Nothing was sent.",
+             .remedy = "Name the fingerprint that the appliance's console shows, or an authority with --ca-file.",
+             .retry_safe = true});
     }
     const auto shown = http::fetch_certificate_sha256(url, look_at_certificate);
     session.say("The certificate of " + url + " has the SHA-256 fingerprint\n  " + shown);
@@ -61,8 +62,12 @@ ExitCode log_in(Session& session, const Input& input) {
     const auto path = config_path(session.environment());
     save_settings(path, settings);
     auto table = facts_table();
-    table.rows = {{"Signed in to", settings.url}, {"Version", json::value_or<std::string>(status, "version", "")}, {"Kept in", path}};
-    session.show({{"url", settings.url}, {"version", json::value_or<std::string>(status, "version", "")}, {"config", path}}, table);
+    table.rows = {{"Signed in to", settings.url},
+                  {"Version", json::value_or<std::string>(status, "version", "")},
+                  {"Kept in", path}};
+    session.show(
+        {{"url", settings.url}, {"version", json::value_or<std::string>(status, "version", "")}, {"config", path}},
+        table);
     return ExitCode::done;
 }
 
@@ -77,7 +82,7 @@ ExitCode log_out(Session& session, const Input&) {
 
 ExitCode show_config(Session& session, const Input&) {
     const auto path = config_path(session.environment());
-    const auto settings = with_environment(load_settings(path), session.environment());
+    const auto settings = current_settings(session.environment());
     const bool has_token = !settings.token.empty();
     auto table = facts_table();
     table.rows = {{"File", path},
@@ -97,23 +102,21 @@ ExitCode show_config(Session& session, const Input&) {
 }  // namespace
 
 std::vector<Command> sign_in_commands() {
-    return {{.words = "login",
-             .summary = "Keeps address and token of an OMA after trying them.",
-             .example = "migratekit login --url https://oma-1 --token-file ~/oma.token",
-             .options = {{"--url", "URL", "address of the OMA", true},
-                         {"--token-file", "FILE", "file that holds the token"},
-                         {"--token-stdin", "", "read the token from stdin"},
-                         {"--certificate-sha256", "FINGERPRINT", "certificate that the OMA must show"},
-                         {"--ca-file", "FILE", "authority (PEM) that must have signed the certificate"}},
-             .run = log_in},
-            {.words = "logout",
-             .summary = "Forgets address and token.",
-             .example = "migratekit logout",
-             .run = log_out},
-            {.words = "config",
-             .summary = "Shows which OMA is used, and from where that is known.",
-             .example = "migratekit config",
-             .run = show_config}};
+    return {
+        {.words = "login",
+         .summary = "Keeps address and token of an OMA after trying them.",
+         .example = "migratekit login --url https://oma-1 --token-file ~/oma.token",
+         .options = {{"--url", "URL", "address of the OMA", true},
+                     {"--token-file", "FILE", "file that holds the token"},
+                     {"--token-stdin", "", "read the token from stdin"},
+                     {"--certificate-sha256", "FINGERPRINT", "certificate that the OMA must show"},
+                     {"--ca-file", "FILE", "authority (PEM) that must have signed the certificate"}},
+         .run = log_in},
+        {.words = "logout", .summary = "Forgets address and token.", .example = "migratekit logout", .run = log_out},
+        {.words = "config",
+         .summary = "Shows which OMA is used, and from where that is known.",
+         .example = "migratekit config",
+         .run = show_config}};
 }
 
 }  // namespace mk::cli

@@ -27,8 +27,11 @@ ExitCode stop(Session& session, const Input& input) {
     const auto machine = session.api().get(vm_path(input.text("VM")));
     const auto job = json::find<Json>(machine, "job");
     if (!job || value_or<std::string>(*job, "type", "") != "migration") {
-        throw Error(ErrorCode::conflict, "no sync of " + value_or<std::string>(machine, "name", "the machine") + " is running",
-                    {.consequence = "Nothing was changed.", .remedy = "See what runs: migratekit job list --open", .retry_safe = true});
+        throw Error(ErrorCode::conflict,
+                    "no sync of " + value_or<std::string>(machine, "name", "the machine") + " is running",
+                    {.consequence = "Nothing was changed.",
+                     .remedy = "See what runs: migratekit job list --open",
+                     .retry_safe = true});
     }
     const auto id = json::require<std::string>(*job, "job_id");
     const auto answer = session.api().post("/api/v1/jobs/" + id + "/cancel", Json::object());
@@ -54,28 +57,29 @@ ExitCode list(Session& session, const Input& input) {
 }  // namespace
 
 std::vector<Command> sync_commands() {
-    return {{.words = "sync start",
-             .summary = "Copies what changed, everything the first time.",
-             .example = "migratekit sync start app-01 --wait",
-             .arguments = {{"VM", "name, ctx- id or unique prefix", true}},
-             .options = with_wait({{"--full", "", "copy everything anew; the last recovery point stays until the end"}}),
-             .run = start},
-            {.words = "sync stop",
-             .summary = "Stops the sync of a machine; its last recovery point stays.",
-             .example = "migratekit sync stop app-01",
-             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-             .options = with_wait({}),
-             .run = stop},
-            {.words = "sync list",
-             .summary = "Syncs that run and ran, newest first.",
-             .example = "migratekit sync list --open",
-             .options = {{"--open", "", "only what has not ended"}},
-             .run = list},
-            {.words = "sync show",
-             .summary = "One sync with its steps and figures.",
-             .example = "migratekit sync show 0190a2b4",
-             .arguments = {{"JOB", "id or unique prefix of a recent one"}},
-             .run = show_job}};
+    return {
+        {.words = "sync start",
+         .summary = "Copies what changed, everything the first time.",
+         .example = "migratekit sync start app-01 --wait",
+         .arguments = {{"VM", "name, ctx- id or unique prefix", true}},
+         .options = with_wait({{"--full", "", "copy everything anew; the last recovery point stays until the end"}}),
+         .run = start},
+        {.words = "sync stop",
+         .summary = "Stops the sync of a machine; its last recovery point stays.",
+         .example = "migratekit sync stop app-01",
+         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+         .options = with_wait({}),
+         .run = stop},
+        {.words = "sync list",
+         .summary = "Syncs that run and ran, newest first.",
+         .example = "migratekit sync list --open",
+         .options = {{"--open", "", "only what has not ended"}},
+         .run = list},
+        {.words = "sync show",
+         .summary = "One sync with its steps and figures.",
+         .example = "migratekit sync show 0190a2b4",
+         .arguments = {{"JOB", "id or unique prefix of a recent one"}},
+         .run = show_job}};
 }
 
 }  // namespace mk::cli

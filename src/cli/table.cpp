@@ -10,7 +10,9 @@ namespace {
 constexpr std::size_t gap = 2;
 constexpr std::size_t narrowest_column = 8;
 
-bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U; }
+bool continues_character(char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
+}
 
 std::string csv_cell(std::string_view text) {
     if (text.find_first_of(",\"\r\n") == std::string_view::npos) {
@@ -70,7 +72,8 @@ std::string line_of(const Table& table, const std::vector<std::string>& cells, c
 }  // namespace
 
 Table facts_table() {
-    return {.columns = {{"FACT"}, {.title = "VALUE", .flexible = true}}, .rows = {}, .empty_text = {}, .has_header = false};
+    return {
+        .columns = {{"FACT"}, {.title = "VALUE", .flexible = true}}, .rows = {}, .empty_text = {}, .has_header = false};
 }
 
 std::string printable(std::string_view text) {

@@ -9,9 +9,9 @@ namespace mk::cli {
 
 struct Column {
     std::string title;
-    bool right = false;      ///< aligned to the right: figures
-    bool wide = false;       ///< shown with -o wide and csv only
-    bool flexible = false;   ///< may be cut when the terminal is too narrow; status words never are
+    bool right = false;     ///< aligned to the right: figures
+    bool wide = false;      ///< shown with -o wide and csv only
+    bool flexible = false;  ///< may be cut when the terminal is too narrow; status words never are
 };
 
 struct Table {

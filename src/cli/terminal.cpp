@@ -24,7 +24,8 @@ constexpr std::size_t longest_input = MiB;
 std::optional<char> read_byte(const std::stop_token& stop) {
     for (;;) {
         if (stop.stop_requested()) {
-            throw Error(ErrorCode::cancelled, "interrupted", {.consequence = "Nothing was changed.", .retry_safe = true});
+            throw Error(ErrorCode::cancelled, "interrupted",
+                        {.consequence = "Nothing was changed.", .retry_safe = true});
         }
         pollfd wanted{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
         if (::poll(&wanted, 1, look_for_stop_ms) <= 0) {

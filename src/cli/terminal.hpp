@@ -16,9 +16,9 @@ struct Terminal {
     bool in_is_terminal = false;
     bool out_is_terminal = false;
     bool error_is_terminal = false;
-    bool is_dumb = false;        ///< TERM=dumb or empty: no cursor movement
-    bool has_color = false;      ///< on stderr; NO_COLOR and dumb terminals switch it off
-    std::size_t width = 80;      ///< columns
+    bool is_dumb = false;    ///< TERM=dumb or empty: no cursor movement
+    bool has_color = false;  ///< on stderr; NO_COLOR and dumb terminals switch it off
+    std::size_t width = 80;  ///< columns
 
     /// Bars that redraw themselves are possible.
     bool can_redraw() const { return error_is_terminal && !is_dumb; }
@@ -28,8 +28,8 @@ struct Terminal {
     static Terminal of_process(const Environment& environment);
 };
 
-/// One line from stdin without its newline; nothing at its end. Throws Error{cancelled} when stopped, so that Ctrl C works while
-/// termination signals are blocked.
+/// One line from stdin without its newline; nothing at its end. Throws Error{cancelled} when stopped, so that Ctrl C
+/// works while termination signals are blocked.
 std::optional<std::string> read_line(const std::stop_token& stop);
 /// All of stdin, up to 1 MiB.
 std::string read_stdin(const std::stop_token& stop);

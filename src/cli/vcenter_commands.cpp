@@ -14,8 +14,11 @@ namespace {
 using json::value_or;
 
 Table vcenter_table() {
-    return {.columns = {{"NAME"}, {.title = "ADDRESS", .flexible = true}, {.title = "USER", .flexible = true},
-                        {.title = "CERTIFICATE SHA-256", .wide = true}, {.title = "ID", .wide = true}},
+    return {.columns = {{"NAME"},
+                        {.title = "ADDRESS", .flexible = true},
+                        {.title = "USER", .flexible = true},
+                        {.title = "CERTIFICATE SHA-256", .wide = true},
+                        {.title = "ID", .wide = true}},
             .rows = {},
             .empty_text = "No vCenter is configured yet. Add one: migratekit vcenter add"};
 }
@@ -29,11 +32,12 @@ ExitCode add(Session& session, const Input& input) {
     const auto password = read_secret(session, input.text("--password-file"));
     auto& api = session.api();
     api.allow_long_calls();
-    const auto answer = api.post("/api/v1/vmware-credentials", {{"name", input.text("--name")},
-                                                                {"vcenter", input.text("--url")},
-                                                                {"username", input.text("--user")},
-                                                                {"password", password.reveal()},
-                                                                {"certificate_sha256", input.text("--certificate-sha256")}});
+    const auto answer =
+        api.post("/api/v1/vmware-credentials", {{"name", input.text("--name")},
+                                                {"vcenter", input.text("--url")},
+                                                {"username", input.text("--user")},
+                                                {"password", password.reveal()},
+                                                {"certificate_sha256", input.text("--certificate-sha256")}});
     auto table = vcenter_table();
     table.rows.push_back(row_of(answer));
     session.show(answer, table);
@@ -62,29 +66,36 @@ ExitCode remove(Session& session, const Input& input) {
     if (!is_id) {
         id = resolve_name("vCenter", id, names, "migratekit vcenter list");
     }
-    session.show(api.remove("/api/v1/vmware-credentials/" + http::url_encode(id)), {.columns = {}, .rows = {}, .empty_text = "Removed " + id + "."});
+    session.show(api.remove("/api/v1/vmware-credentials/" + http::url_encode(id)),
+                 {.columns = {}, .rows = {}, .empty_text = "Removed " + id + "."});
     return ExitCode::done;
 }
 
 }  // namespace
 
 std::vector<Command> vcenter_commands() {
-    return {{.words = "vcenter add",
-             .summary = "Signs in to a vCenter and keeps the access.",
-             .example = "migratekit vcenter add --name leeds --url https://vc-1 --user migrate@vsphere.local --password-file pw "
-                        "--certificate-sha256 4F:1A:..:9C",
-             .options = {{"--name", "NAME", "how it is called here", true},
-                         {"--url", "URL", "address of the vCenter", true},
-                         {"--user", "USER", "account with the privileges that replication needs", true},
-                         {"--password-file", "FILE", "file that holds the password; - reads stdin", true},
-                         {"--certificate-sha256", "FINGERPRINT", "certificate that it must show; without it an authority must have signed"}},
-             .run = add},
-            {.words = "vcenter list", .summary = "The vCenters that are configured.", .example = "migratekit vcenter list", .run = list},
-            {.words = "vcenter remove",
-             .summary = "Forgets a vCenter that no managed machine comes from.",
-             .example = "migratekit vcenter remove leeds",
-             .arguments = {{"NAME", "name, unique prefix or id"}},
-             .run = remove}};
+    return {
+        {.words = "vcenter add",
+         .summary = "Signs in to a vCenter and keeps the access.",
+         .example =
+             "migratekit vcenter add --name leeds --url https://vc-1 --user migrate@vsphere.local --password-file pw "
+             "--certificate-sha256 4F:1A:..:9C",
+         .options = {{"--name", "NAME", "how it is called here", true},
+                     {"--url", "URL", "address of the vCenter", true},
+                     {"--user", "USER", "account with the privileges that replication needs", true},
+                     {"--password-file", "FILE", "file that holds the password; - reads stdin", true},
+                     {"--certificate-sha256", "FINGERPRINT",
+                      "certificate that it must show; without it an authority must have signed"}},
+         .run = add},
+        {.words = "vcenter list",
+         .summary = "The vCenters that are configured.",
+         .example = "migratekit vcenter list",
+         .run = list},
+        {.words = "vcenter remove",
+         .summary = "Forgets a vCenter that no managed machine comes from.",
+         .example = "migratekit vcenter remove leeds",
+         .arguments = {{"NAME", "name, unique prefix or id"}},
+         .run = remove}};
 }
 
 }  // namespace mk::cli

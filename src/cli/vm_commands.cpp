@@ -52,9 +52,9 @@ ExitCode add(Session& session, const Input& input) {
     api.allow_long_calls();
     std::vector<Json> jobs;
     const auto code = for_each_item(session, input.list("SOURCE"), [&](const std::string& source) {
-        const auto answer = api.post("/api/v1/replications", {{"machine", source},
-                                                              {"vcenter", input.text("--vcenter")},
-                                                              {"start_replication", input.has("--sync")}});
+        const auto answer = api.post(
+            "/api/v1/replications",
+            {{"machine", source}, {"vcenter", input.text("--vcenter")}, {"start_replication", input.has("--sync")}});
         const auto id = json::require<std::string>(answer, "context_id");
         session.say("Added " + source + " as " + id + ".");
         if (input.has("--sync")) {
@@ -96,8 +96,10 @@ ExitCode watch(Session& session, const Input& input) {
                 session.show_line(machine);
             } else {
                 const auto reason = value_or<std::string>(machine, "status_reason", "");
-                session.write(printable(value_or<std::string>(machine, "name", "") + ": " + value_or<std::string>(machine, "status_label", "") +
-                              (reason.empty() ? "" : ": " + reason)) + "\n");
+                session.write(printable(value_or<std::string>(machine, "name", "") + ": " +
+                                        value_or<std::string>(machine, "status_label", "") +
+                                        (reason.empty() ? "" : ": " + reason)) +
+                              "\n");
             }
         }
         const auto spent = std::chrono::duration_cast<std::chrono::seconds>(session.now() - start);
@@ -119,36 +121,39 @@ ExitCode watch(Session& session, const Input& input) {
 }  // namespace
 
 std::vector<Command> vm_commands() {
-    return {{.words = "vm list",
-             .summary = "Managed machines with status and next step.",
-             .example = "migratekit vm list --status failed,cleanup_required",
-             .options = {{"--status", "STATUS", "only these, separated by commas, e.g. ready_for_failover,failed", false, true}},
-             .run = list},
-            {.words = "vm show",
-             .summary = "Everything about one machine.",
-             .example = "migratekit vm show app-01",
-             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-             .run = show},
-            {.words = "vm add",
-             .summary = "Takes machines of a vCenter into management; nothing is copied unless --sync is given.",
-             .example = "migratekit vm add app-01 --sync --wait",
-             .arguments = {{"SOURCE", "name, inventory path or instance UUID at the source", true}},
-             .options = with_wait({{"--vcenter", "NAME", "which vCenter; not needed when there is only one"},
-                                   {"--sync", "", "start the first sync"}}),
-             .run = add},
-            {.words = "vm remove",
-             .summary = "Takes a machine out of management; deletes its copy unless told otherwise. The source is not touched.",
-             .example = "migratekit vm remove app-01 --confirm app-01",
-             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-             .options = {{"--keep-volumes", "", "leave the volumes in CloudStack"},
-                         {"--confirm", "NAME", "the machine's name; asked for on a terminal"}},
-             .run = remove},
-            {.words = "vm watch",
-             .summary = "Follows a machine and its jobs until Ctrl C.",
-             .example = "migratekit vm watch app-01",
-             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-             .options = {{"--timeout", "TIME", "stop after this time, e.g. 2h"}},
-             .run = watch}};
+    return {
+        {.words = "vm list",
+         .summary = "Managed machines with status and next step.",
+         .example = "migratekit vm list --status failed,cleanup_required",
+         .options = {{"--status", "STATUS", "only these, separated by commas, e.g. ready_for_failover,failed", false,
+                      true}},
+         .run = list},
+        {.words = "vm show",
+         .summary = "Everything about one machine.",
+         .example = "migratekit vm show app-01",
+         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+         .run = show},
+        {.words = "vm add",
+         .summary = "Takes machines of a vCenter into management; nothing is copied unless --sync is given.",
+         .example = "migratekit vm add app-01 --sync --wait",
+         .arguments = {{"SOURCE", "name, inventory path or instance UUID at the source", true}},
+         .options = with_wait({{"--vcenter", "NAME", "which vCenter; not needed when there is only one"},
+                               {"--sync", "", "start the first sync"}}),
+         .run = add},
+        {.words = "vm remove",
+         .summary =
+             "Takes a machine out of management; deletes its copy unless told otherwise. The source is not touched.",
+         .example = "migratekit vm remove app-01 --confirm app-01",
+         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+         .options = {{"--keep-volumes", "", "leave the volumes in CloudStack"},
+                     {"--confirm", "NAME", "the machine's name; asked for on a terminal"}},
+         .run = remove},
+        {.words = "vm watch",
+         .summary = "Follows a machine and its jobs until Ctrl C.",
+         .example = "migratekit vm watch app-01",
+         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+         .options = {{"--timeout", "TIME", "stop after this time, e.g. 2h"}},
+         .run = watch}};
 }
 
 }  // namespace mk::cli

@@ -12,7 +12,9 @@ using json::value_or;
 
 namespace {
 
-std::string text(const Json& object, const char* field) { return value_or<std::string>(object, field, ""); }
+std::string text(const Json& object, const char* field) {
+    return value_or<std::string>(object, field, "");
+}
 
 std::string age_of(const Json& object, const char* field, Instant now, const std::string& otherwise) {
     const auto when = parse_instant(text(object, field));
@@ -48,10 +50,10 @@ std::string words_of(const Json& list) {
 void add_disk_facts(Table& table, const Json& machine) {
     for (const auto& disk : value_or<Json>(machine, "disks", Json::array())) {
         const auto volume = text(disk, "volume_id");
-        table.rows.push_back({"Disk " + text(disk, "disk_id"),
-                              format_bytes(value_or<Bytes>(disk, "capacity", 0)) +
-                                  (value_or<bool>(disk, "is_boot", false) ? ", boots" : "") +
-                                  (volume.empty() ? ", no volume yet" : ", volume " + volume)});
+        table.rows.push_back(
+            {"Disk " + text(disk, "disk_id"), format_bytes(value_or<Bytes>(disk, "capacity", 0)) +
+                                                  (value_or<bool>(disk, "is_boot", false) ? ", boots" : "") +
+                                                  (volume.empty() ? ", no volume yet" : ", volume " + volume)});
     }
 }
 
@@ -88,8 +90,15 @@ std::string status_of(const Json& machine) {
 }
 
 Table vm_table() {
-    return {.columns = {{.title = "NAME", .flexible = true}, {"STATUS"}, {"LAST SYNC"}, {"DATA", true}, {"LAST TEST"}, {.title = "NEXT STEP"},
-                        {.title = "FLAGS", .wide = true}, {.title = "CONTEXT ID", .wide = true}, {.title = "JOB", .wide = true},
+    return {.columns = {{.title = "NAME", .flexible = true},
+                        {"STATUS"},
+                        {"LAST SYNC"},
+                        {"DATA", true},
+                        {"LAST TEST"},
+                        {.title = "NEXT STEP"},
+                        {.title = "FLAGS", .wide = true},
+                        {.title = "CONTEXT ID", .wide = true},
+                        {.title = "JOB", .wide = true},
                         {.title = "PATH", .wide = true}},
             .rows = {},
             .empty_text = "No machines. See what there is: migratekit discover list"};
@@ -128,7 +137,8 @@ Table vm_facts(const Json& machine, Instant now) {
     table.rows.push_back({"Data", format_bytes(data_of(machine))});
     add_disk_facts(table, machine);
     add_failover_facts(table, machine);
-    for (const auto& finding : value_or<Json>(value_or<Json>(machine, "source", Json::object()), "findings", Json::array())) {
+    for (const auto& finding :
+         value_or<Json>(value_or<Json>(machine, "source", Json::object()), "findings", Json::array())) {
         table.rows.push_back({text(finding, "severity"), text(finding, "text")});
     }
     return table;

@@ -15,6 +15,8 @@ using RecoveryPointId = Id<struct RecoveryPointTag>;
 using WriteSessionId = Id<struct WriteSessionTag>;
 using CredentialId = Id<struct CredentialTag>;
 
-inline DiskId disk_id_from_key(int device_key) { return DiskId{"disk-" + std::to_string(device_key)}; }
+inline DiskId disk_id_from_key(int device_key) {
+    return DiskId{"disk-" + std::to_string(device_key)};
+}
 
 }  // namespace mk

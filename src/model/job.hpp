@@ -18,6 +18,8 @@ std::string_view to_string(StepStatus status);
 StepStatus step_status_from(std::string_view word);
 /// completed < warning < cancelled < failed
 JobStatus worse(JobStatus a, JobStatus b);
-inline bool is_final(JobStatus status) { return status != JobStatus::pending && status != JobStatus::running; }
+inline bool is_final(JobStatus status) {
+    return status != JobStatus::pending && status != JobStatus::running;
+}
 
 }  // namespace mk

@@ -1,5 +1,6 @@
 #pragma once
-// Where a managed machine is in its life (gui.md section 4), what may be done in each state, and the only legal changes.
+// Where a managed machine is in its life (gui.md section 4), what may be done in each state, and the only legal
+// changes.
 //
 //  discovered -> initial_sync -> ready_for_failover <-> replicating
 //  ready -> failing_over_test -> failed_over_test -> rolling_back -> ready

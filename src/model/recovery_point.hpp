@@ -1,6 +1,6 @@
 #pragma once
-// A recovery point: one instant of a machine, whole over all its disks (architecture.md decision 7). The next increment starts
-// from its change ids and from nothing else.
+// A recovery point: one instant of a machine, whole over all its disks (architecture.md decision 7). The next increment
+// starts from its change ids and from nothing else.
 
 #include <optional>
 #include <string>

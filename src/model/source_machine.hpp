@@ -29,7 +29,7 @@ struct SourceDisk {
     std::string backing_uuid;  ///< identity of the disk; keys may be reused (vsphere.md section 3)
     std::string file_name;     ///< "[datastore] folder/name.vmdk"
     std::string datastore;
-    std::string controller;    ///< pvscsi, lsilogic, lsisas, buslogic, ide, sata, nvme
+    std::string controller;  ///< pvscsi, lsilogic, lsisas, buslogic, ide, sata, nvme
     int bus_number = 0;
     int unit_number = 0;
     bool thin = false;
@@ -47,32 +47,32 @@ struct SourceNic {
 };
 
 struct SourceMachine {
-    std::string vcenter_uuid;   ///< about.instanceUuid; morefs are unique only inside it
+    std::string vcenter_uuid;  ///< about.instanceUuid; morefs are unique only inside it
     std::string moref;
     std::string instance_uuid;  ///< our identity within the vCenter
     std::string name;
-    std::string path;           ///< "/DC0/vm/folder/name"
-    std::string power_state;    ///< poweredOn, poweredOff, suspended
+    std::string path;         ///< "/DC0/vm/folder/name"
+    std::string power_state;  ///< poweredOn, poweredOff, suspended
     std::string connection_state;
     int cpus = 0;
     int memory_mb = 0;
     std::string guest_id;
-    std::string os_type;        ///< guest's full name, "unknown" when nobody knows
-    std::string firmware;       ///< bios or uefi
+    std::string os_type;   ///< guest's full name, "unknown" when nobody knows
+    std::string firmware;  ///< bios or uefi
     bool secure_boot = false;
     bool tools_running = false;
     bool change_tracking = false;
     std::vector<DiskId> boot_order;  ///< disks of config.bootOptions.bootOrder, if any
     std::vector<SourceDisk> disks;   ///< in source order
     std::vector<SourceNic> nics;
-    Bytes used = 0;                  ///< estimate of allocated bytes
+    Bytes used = 0;  ///< estimate of allocated bytes
     std::vector<Finding> findings;
 
     bool is_replicable() const;
 };
 
-/// The disk to boot from: boot order when it names a disk, otherwise the first disk of the first controller by bus and unit,
-/// never a fixed key (CC 6). Throws Error{invalid} for a machine without disks.
+/// The disk to boot from: boot order when it names a disk, otherwise the first disk of the first controller by bus and
+/// unit, never a fixed key (CC 6). Throws Error{invalid} for a machine without disks.
 DiskId boot_disk_of(const SourceMachine& machine);
 
 }  // namespace mk

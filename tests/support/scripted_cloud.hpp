@@ -37,7 +37,9 @@ class ScriptedCloud {
     };
 
     /// Answers of one command come in the order in which they were added; the last one stays.
-    ScriptedCloud& on(const std::string& command, const Json& content) { return add(command, {200, {{command + "response", content}}}); }
+    ScriptedCloud& on(const std::string& command, const Json& content) {
+        return add(command, {200, {{command + "response", content}}});
+    }
     ScriptedCloud& fail(const std::string& command, int code, const std::string& text) {
         return add(command, {code, {{command + "response", {{"errorcode", code}, {"errortext", text}}}}});
     }
@@ -48,8 +50,9 @@ class ScriptedCloud {
     }
     ScriptedCloud& failed_job(const std::string& command, int code, const std::string& text) {
         on(command, {{"jobid", "job-1"}, {"id", "object-1"}});
-        return on("queryAsyncJobResult",
-                  {{"jobstatus", 2}, {"jobresultcode", code}, {"jobresult", {{"errorcode", code}, {"errortext", text}}}});
+        return on(
+            "queryAsyncJobResult",
+            {{"jobstatus", 2}, {"jobresultcode", code}, {"jobresult", {{"errorcode", code}, {"errortext", text}}}});
     }
     ScriptedCloud& lost_job(const std::string& command) {
         on(command, {{"jobid", "job-1"}, {"id", "object-1"}});
@@ -63,7 +66,8 @@ class ScriptedCloud {
         options.first_poll = options.poll_pause = options.longest_poll_pause = 1ms;
         options.rate_limit_patience = 5s;
         options.read_retry = {.first_pause = 1ms, .longest_pause = 1ms, .give_up_after = 200ms};
-        return cloudstack::Client({.url = "cloud.example:8080", .api_key = Secret("key"), .secret_key = Secret("secret")}, options);
+        return cloudstack::Client(
+            {.url = "cloud.example:8080", .api_key = Secret("key"), .secret_key = Secret("secret")}, options);
     }
 
     std::vector<CloudRequest> requests;
@@ -72,7 +76,8 @@ class ScriptedCloud {
             std::count_if(requests.begin(), requests.end(), [&](const auto& r) { return r.command == command; }));
     }
     const CloudRequest& last(const std::string& command) const {
-        const auto found = std::find_if(requests.rbegin(), requests.rend(), [&](const auto& r) { return r.command == command; });
+        const auto found =
+            std::find_if(requests.rbegin(), requests.rend(), [&](const auto& r) { return r.command == command; });
         if (found == requests.rend()) {
             throw std::runtime_error("no request for " + command);
         }
@@ -102,7 +107,8 @@ class ScriptedCloud {
     }
 
     http::Response receive(const http::Request& request) {
-        const auto query = request.method == "POST" ? "/?" + request.body : request.url.substr(request.url.find('/', 8));
+        const auto query =
+            request.method == "POST" ? "/?" + request.body : request.url.substr(request.url.find('/', 8));
         CloudRequest received{request.method, "", http::parse_target(query)->query};
         received.command = received.parameters.at("command");
         check(received);
@@ -110,7 +116,10 @@ class ScriptedCloud {
         auto& script = answers_[received.command];
         if (script.empty()) {
             ADD_FAILURE() << "nothing was written down for " << received.command;
-            return {.status = 530, .headers = {}, .cookies = {}, .body = R"({"errorresponse":{"errorcode":530,"errortext":"unexpected"}})"};
+            return {.status = 530,
+                    .headers = {},
+                    .cookies = {},
+                    .body = R"({"errorresponse":{"errorcode":530,"errortext":"unexpected"}})"};
         }
         const auto answer = script.front();
         if (script.size() > 1) {
@@ -127,13 +136,15 @@ class ScriptedCloud {
         const auto command = known.find(request.command);
         ASSERT_NE(command, known.end()) << request.command << " is not a command of CloudStack";
         for (const auto& [name, value] : request.parameters) {
-            EXPECT_TRUE(command->second.contains(name.substr(0, name.find('[')))) << request.command << " has no parameter " << name;
+            EXPECT_TRUE(command->second.contains(name.substr(0, name.find('['))))
+                << request.command << " has no parameter " << name;
         }
         const bool reads = request.command.starts_with("list") || request.command.starts_with("query");
         EXPECT_EQ(request.method, reads ? "GET" : "POST") << request.command;
         auto signed_parameters = request.parameters;
         const auto signature = signed_parameters.extract("signature").mapped();
-        EXPECT_EQ(signature, cloudstack::signature_of({signed_parameters.begin(), signed_parameters.end()}, Secret("secret")));
+        EXPECT_EQ(signature,
+                  cloudstack::signature_of({signed_parameters.begin(), signed_parameters.end()}, Secret("secret")));
     }
 
     std::map<std::string, std::vector<Answer>> answers_;

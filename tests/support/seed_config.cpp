@@ -1,5 +1,5 @@
-// seed_config DATABASE MIGRATIONS KEY_FILE: writes the CloudStack settings given as JSON on stdin (secrets never in argv) into a
-// database, as oma-api would. For integration tests that need a configured volume-daemon without oma-api.
+// seed_config DATABASE MIGRATIONS KEY_FILE: writes the CloudStack settings given as JSON on stdin (secrets never in
+// argv) into a database, as oma-api would. For integration tests that need a configured volume-daemon without oma-api.
 
 #include <cstdio>
 #include <iostream>

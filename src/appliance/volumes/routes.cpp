@@ -11,23 +11,40 @@ using http::ServerRequest;
 using http::ServerResponse;
 using volumes::Progress;
 
-ServerResponse accepted(const std::string& operation_id) { return json_response({{"operation_id", operation_id}}, 202); }
+ServerResponse accepted(const std::string& operation_id) {
+    return json_response({{"operation_id", operation_id}}, 202);
+}
 
 /// Bodies may be absent where nothing is required.
-Json body_of(const ServerRequest& request) { return request.body.empty() ? Json::object() : request.json(); }
+Json body_of(const ServerRequest& request) {
+    return request.body.empty() ? Json::object() : request.json();
+}
 
-VolumeId volume_in(const ServerRequest& request) { return VolumeId{request.params.at("id")}; }
-CloudMachineId machine_in(const ServerRequest& request) { return CloudMachineId{request.params.at("vm_id")}; }
-WriteSessionId session_in(const ServerRequest& request) { return WriteSessionId{request.params.at("id")}; }
+VolumeId volume_in(const ServerRequest& request) {
+    return VolumeId{request.params.at("id")};
+}
+CloudMachineId machine_in(const ServerRequest& request) {
+    return CloudMachineId{request.params.at("vm_id")};
+}
+WriteSessionId session_in(const ServerRequest& request) {
+    return WriteSessionId{request.params.at("id")};
+}
 
 /// Work on one volume: in its own turn, answered by an operation.
-ServerResponse submit(const Services& services, const char* kind, const VolumeId& id, volumes::OperationRunner::Work work) {
+ServerResponse submit(const Services& services, const char* kind, const VolumeId& id,
+                      volumes::OperationRunner::Work work) {
     return accepted(services.operations.submit(kind, id.value, id.value, std::move(work)));
 }
 
-Json volume_json(const volumes::VolumeView& view) { return contracts::to_json(to_contract(view)); }
-Json snapshot_json(const volumes::SnapshotView& view) { return contracts::to_json(to_contract(view)); }
-Json session_json(const volumes::WriteSessionView& view) { return contracts::to_json(to_contract(view)); }
+Json volume_json(const volumes::VolumeView& view) {
+    return contracts::to_json(to_contract(view));
+}
+Json snapshot_json(const volumes::SnapshotView& view) {
+    return contracts::to_json(to_contract(view));
+}
+Json session_json(const volumes::WriteSessionView& view) {
+    return contracts::to_json(to_contract(view));
+}
 
 template <class Views, class ToJson>
 Json list_json(const char* name, const Views& views, ToJson to_json_of) {
@@ -61,14 +78,15 @@ void add_volume_life(http::Router& router, const Services& s) {
         const auto create = contracts::create_volume_from(request.json());
         const auto object = create.vm_context_id.value + "/" + create.disk_id.value;
         const volumes::CreateRequest wanted{create.vm_context_id, create.disk_id, create.name, create.size_bytes};
-        return accepted(s.operations.submit("create", object.substr(0, 64), "new " + object, [s, wanted](const Progress& progress) {
-            return volume_json(s.volumes.create(wanted, progress));
-        }));
+        return accepted(s.operations.submit(
+            "create", object.substr(0, 64), "new " + object,
+            [s, wanted](const Progress& progress) { return volume_json(s.volumes.create(wanted, progress)); }));
     });
     router.add("POST", "/api/v1/volumes/{id}/resize", [s](const ServerRequest& request) {
         const auto id = volume_in(request);
         const auto size = json::require<Bytes>(request.json(), "size_bytes");
-        return submit(s, "resize", id, [s, id, size](const Progress& p) { return volume_json(s.volumes.resize(id, size, p)); });
+        return submit(s, "resize", id,
+                      [s, id, size](const Progress& p) { return volume_json(s.volumes.resize(id, size, p)); });
     });
     router.add("DELETE", "/api/v1/volumes/{id}", [s](const ServerRequest& request) {
         const auto id = volume_in(request);
@@ -79,7 +97,8 @@ void add_volume_life(http::Router& router, const Services& s) {
     });
     router.add("POST", "/api/v1/volumes/{id}/digest", [s](const ServerRequest& request) {
         const auto id = volume_in(request);
-        return submit(s, "digest", id, [s, id](const Progress& p) { return Json{{"digest", s.volumes.digest(id, p)}}; });
+        return submit(s, "digest", id,
+                      [s, id](const Progress& p) { return Json{{"digest", s.volumes.digest(id, p)}}; });
     });
 }
 
@@ -103,14 +122,16 @@ void add_attachment(http::Router& router, const Services& s) {
     });
     router.add("POST", "/api/v1/volumes/{id}/detach", [s](const ServerRequest& request) {
         const auto id = volume_in(request);
-        return submit(s, "detach", id, [s, id](const Progress& progress) { return volume_json(s.volumes.detach(id, progress)); });
+        return submit(s, "detach", id,
+                      [s, id](const Progress& progress) { return volume_json(s.volumes.detach(id, progress)); });
     });
     router.add("POST", "/api/v1/machines/{vm_id}/discard-default-root", [s](const ServerRequest& request) {
         const auto vm = machine_in(request);
         // Its own key: the service itself takes the machine's lock.
-        return accepted(s.operations.submit("discard-default-root", vm.value, "discard " + vm.value, [s, vm](const Progress& progress) {
-            return Json{{"volume_id", s.volumes.discard_default_root(vm, progress).value}};
-        }));
+        return accepted(s.operations.submit(
+            "discard-default-root", vm.value, "discard " + vm.value, [s, vm](const Progress& progress) {
+                return Json{{"volume_id", s.volumes.discard_default_root(vm, progress).value}};
+            }));
     });
 }
 
@@ -119,7 +140,8 @@ void add_snapshots(http::Router& router, const Services& s) {
         const auto body = request.json();
         const VolumeId id{json::require<std::string>(body, "volume_id")};
         const auto name = json::require<std::string>(body, "name");
-        return submit(s, "snapshot", id, [s, id, name](const Progress& p) { return snapshot_json(s.snapshots.create(id, name, p)); });
+        return submit(s, "snapshot", id,
+                      [s, id, name](const Progress& p) { return snapshot_json(s.snapshots.create(id, name, p)); });
     });
     router.add("POST", "/api/v1/snapshots/{id}/revert", [s](const ServerRequest& request) {
         const auto id = volume_in(request);
@@ -139,7 +161,8 @@ void add_snapshots(http::Router& router, const Services& s) {
 }
 
 Json mismatches_json(const std::vector<Range>& mismatches) {
-    return list_json("mismatches", mismatches, [](const Range& r) { return Json{{"offset", r.offset}, {"length", r.length}}; });
+    return list_json("mismatches", mismatches,
+                     [](const Range& r) { return Json{{"offset", r.offset}, {"length", r.length}}; });
 }
 
 void add_sessions(http::Router& router, const Services& s) {
@@ -165,9 +188,9 @@ void add_sessions(http::Router& router, const Services& s) {
         const auto id = session_in(request);
         const auto ranges = range_digests_from(request.json());
         // The volume's key: a commit must not begin while its session is being read back.
-        return accepted(s.operations.submit("verify", id.value, s.sessions.get(id).row.volume_id.value, [s, id, ranges](const Progress& p) {
-            return mismatches_json(s.sessions.verify(id, ranges, p));
-        }));
+        return accepted(s.operations.submit(
+            "verify", id.value, s.sessions.get(id).row.volume_id.value,
+            [s, id, ranges](const Progress& p) { return mismatches_json(s.sessions.verify(id, ranges, p)); }));
     });
     router.add("POST", "/api/v1/write-sessions/{id}/commit",
                [s](const ServerRequest& request) { return accepted(submit_commit(s, session_in(request))); });
@@ -200,7 +223,8 @@ http::Router make_router(const Services& services, const Secret& token) {
         return "appliance";
     });
     router.add(
-        "GET", "/health", [](const ServerRequest&) { return json_response({{"status", "ok"}, {"version", MK_VERSION}}); }, true);
+        "GET", "/health",
+        [](const ServerRequest&) { return json_response({{"status", "ok"}, {"version", MK_VERSION}}); }, true);
     router.add("GET", "/api/v1/operations/{id}", [services](const ServerRequest& request) {
         return json_response(contracts::to_json(to_contract(services.operations.get(request.params.at("id")))));
     });

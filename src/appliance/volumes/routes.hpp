@@ -1,5 +1,6 @@
 #pragma once
-// The routes of api/volumes.yaml: HTTP and DTOs over the services of target/volumes, no rules. Handlers run on several threads.
+// The routes of api/volumes.yaml: HTTP and DTOs over the services of target/volumes, no rules. Handlers run on several
+// threads.
 
 #include "base/secret.hpp"
 #include "http/server.hpp"

@@ -31,9 +31,10 @@ TokenService::TokenService(std::shared_ptr<db::Database> database, const Clock& 
 
 Principal TokenService::authenticate(std::string_view token) const {
     // The hash is the key: looking it up compares nothing of the secret itself, so timing tells nothing.
-    const auto row = token.empty() ? std::nullopt
-                                   : database_->query_one("SELECT name, role FROM access_tokens WHERE token_hash = :hash",
-                                                          {{"hash", sha256_hex(token)}});
+    const auto row = token.empty()
+                         ? std::nullopt
+                         : database_->query_one("SELECT name, role FROM access_tokens WHERE token_hash = :hash",
+                                                {{"hash", sha256_hex(token)}});
     if (!row) {
         throw Error(ErrorCode::unauthenticated, "the access token is missing or not valid",
                     {.consequence = "Nothing was changed.",

@@ -10,7 +10,9 @@ constexpr const char* select_sql =
     "SELECT id, name, vcenter, username, certificate_sha256, vcenter_uuid, created_ms, updated_ms, updated_by"
     " FROM vmware_credentials";
 
-std::string identity_of(const CredentialId& id) { return "vmware_credentials/" + id.value + "/password"; }
+std::string identity_of(const CredentialId& id) {
+    return "vmware_credentials/" + id.value + "/password";
+}
 
 Credential credential_from(const db::Row& row) {
     Credential found;
@@ -28,7 +30,8 @@ Credential credential_from(const db::Row& row) {
 
 }  // namespace
 
-CredentialRepository::CredentialRepository(std::shared_ptr<db::Database> database, const SecretBox& box, const Clock& clock)
+CredentialRepository::CredentialRepository(std::shared_ptr<db::Database> database, const SecretBox& box,
+                                           const Clock& clock)
     : database_(std::move(database)), box_(box), clock_(clock) {}
 
 CredentialId CredentialRepository::add(const Credential& entry, const Secret& password, const std::string& actor) {
@@ -40,8 +43,10 @@ CredentialId CredentialRepository::add(const Credential& entry, const Secret& pa
                         {.consequence = "Nothing was changed.", .remedy = "Choose another name.", .retry_safe = true});
         }
         session.execute(
-            "INSERT INTO vmware_credentials (id, name, vcenter, username, password_sealed, certificate_sha256, vcenter_uuid,"
-            " created_ms, updated_ms, created_by, updated_by) VALUES (:id, :name, :vcenter, :username, :password, :certificate,"
+            "INSERT INTO vmware_credentials (id, name, vcenter, username, password_sealed, certificate_sha256, "
+            "vcenter_uuid,"
+            " created_ms, updated_ms, created_by, updated_by) VALUES (:id, :name, :vcenter, :username, :password, "
+            ":certificate,"
             " :uuid, :now, :now2, :actor, :actor2)",
             {{"id", id.value},
              {"name", entry.name},
@@ -63,7 +68,9 @@ Credential CredentialRepository::require(const std::string& id_or_name) const {
                                           {{"id", id_or_name}, {"name", id_or_name}});
     if (!row) {
         throw Error(ErrorCode::not_found, "there is no vCenter '" + id_or_name + "'",
-                    {.consequence = "Nothing was changed.", .remedy = "List them: migratekit vcenter list", .retry_safe = true});
+                    {.consequence = "Nothing was changed.",
+                     .remedy = "List them: migratekit vcenter list",
+                     .retry_safe = true});
     }
     return credential_from(*row);
 }
@@ -81,9 +88,10 @@ void CredentialRepository::remove(const CredentialId& id) {
         const auto used = session.query_one("SELECT COUNT(*) AS machines FROM vm_contexts WHERE credential_id = :id",
                                             {{"id", id.value}});
         if (used && used->number("machines") > 0) {
-            throw Error(ErrorCode::conflict,
-                        "the vCenter is used by " + std::to_string(used->number("machines")) + " managed machines",
-                        {.consequence = "Nothing was changed.", .remedy = "Remove these machines from management first."});
+            throw Error(
+                ErrorCode::conflict,
+                "the vCenter is used by " + std::to_string(used->number("machines")) + " managed machines",
+                {.consequence = "Nothing was changed.", .remedy = "Remove these machines from management first."});
         }
         session.execute("DELETE FROM vmware_credentials WHERE id = :id", {{"id", id.value}});
     });

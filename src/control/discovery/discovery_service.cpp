@@ -10,7 +10,9 @@ namespace mk::discovery {
 namespace {
 
 SourceMachine pick(std::vector<SourceMachine> machines, const std::string& words) {
-    std::erase_if(machines, [&](const SourceMachine& m) { return m.path != words && m.instance_uuid != words && m.name != words; });
+    std::erase_if(machines, [&](const SourceMachine& m) {
+        return m.path != words && m.instance_uuid != words && m.name != words;
+    });
     if (machines.empty()) {
         throw Error(ErrorCode::not_found, "the vCenter has no machine '" + words + "'",
                     {.consequence = "Nothing was changed.",
@@ -30,8 +32,8 @@ SourceMachine pick(std::vector<SourceMachine> machines, const std::string& words
 
 }  // namespace
 
-DiscoveryService::DiscoveryService(credentials::CredentialRepository& credentials, machines::MachineRepository& machines,
-                                   SourceInventory& inventory)
+DiscoveryService::DiscoveryService(credentials::CredentialRepository& credentials,
+                                   machines::MachineRepository& machines, SourceInventory& inventory)
     : credentials_(credentials), machines_(machines), inventory_(inventory) {}
 
 std::vector<DiscoveredMachine> DiscoveryService::discover(const std::string& vcenter, const std::string& filter,
@@ -61,8 +63,8 @@ VmContextId DiscoveryService::add(const std::string& vcenter, const std::string&
     return machines_.add(credential.id, source);
 }
 
-CredentialId DiscoveryService::add_vcenter(credentials::Credential entry, const Secret& password, const std::string& actor,
-                                           const std::stop_token& stop) {
+CredentialId DiscoveryService::add_vcenter(credentials::Credential entry, const Secret& password,
+                                           const std::string& actor, const std::stop_token& stop) {
     const auto inventory = inventory_.discover({.url = entry.vcenter,
                                                 .username = entry.username,
                                                 .password = password,

@@ -23,7 +23,8 @@ class SourceInventory {
   public:
     virtual ~SourceInventory() = default;
     /// Errors: unauthenticated (password, certificate), unavailable.
-    virtual Inventory discover(const contracts::VcenterAccess& access, const std::string& filter, const std::stop_token& stop) = 0;
+    virtual Inventory discover(const contracts::VcenterAccess& access, const std::string& filter,
+                               const std::stop_token& stop) = 0;
 };
 
 struct DiscoveredMachine {
@@ -33,11 +34,13 @@ struct DiscoveredMachine {
 
 class DiscoveryService {
   public:
-    DiscoveryService(credentials::CredentialRepository& credentials, machines::MachineRepository& machines, SourceInventory& inventory);
+    DiscoveryService(credentials::CredentialRepository& credentials, machines::MachineRepository& machines,
+                     SourceInventory& inventory);
 
-    std::vector<DiscoveredMachine> discover(const std::string& vcenter, const std::string& filter, const std::stop_token& stop);
-    /// Adds one machine, found by path, instance UUID or unique name, without replicating anything. Throws Error{not_found},
-    /// Error{conflict} when it is managed already or cannot be replicated (the reason is named).
+    std::vector<DiscoveredMachine> discover(const std::string& vcenter, const std::string& filter,
+                                            const std::stop_token& stop);
+    /// Adds one machine, found by path, instance UUID or unique name, without replicating anything. Throws
+    /// Error{not_found}, Error{conflict} when it is managed already or cannot be replicated (the reason is named).
     VmContextId add(const std::string& vcenter, const std::string& machine, const std::stop_token& stop);
     /// Tries the access, then stores the vCenter under `entry.name`.
     CredentialId add_vcenter(credentials::Credential entry, const Secret& password, const std::string& actor,

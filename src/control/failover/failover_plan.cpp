@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds longest_duration = std::chrono::hours{24 * 30};
 constexpr std::size_t snapshot_name_limit = 255;
+constexpr const char* validation_step = "pre-failover-validation";
 
 void check_duration(const char* name, std::chrono::seconds value) {
     if (value.count() <= 0 || value > longest_duration) {
@@ -43,15 +44,13 @@ void check_request(const FailoverRequest& request) {
 }
 
 std::vector<joblog::StepPlan> failover_steps(bool live) {
-    std::vector<joblog::StepPlan> steps = {{"pre-failover-validation", "Check that it can fail over", 1}};
+    std::vector<joblog::StepPlan> steps = {{validation_step, "Check that it can fail over", 1}};
     if (live) {
         steps.push_back({"source-shutdown", "Shut the source down", 3});
-        const std::vector<joblog::StepPlan> final_sync = {{"source-check", "Check the source machine", 1},
-                                                          {"volume-preparation", "Prepare the volumes", 1},
-                                                          {"write-session", "Open the write sessions", 1},
-                                                          {"copy", "Send the last changes", 6},
-                                                          {"verification", "Verify what arrived", 1},
-                                                          {"commit", "Commit the recovery point", 1}};
+        const std::vector<joblog::StepPlan> final_sync = {
+            {"source-check", "Check the source machine", 1}, {"volume-preparation", "Prepare the volumes", 1},
+            {"write-session", "Open the write sessions", 1}, {"copy", "Send the last changes", 6},
+            {"verification", "Verify what arrived", 1},      {"commit", "Commit the recovery point", 1}};
         steps.insert(steps.end(), final_sync.begin(), final_sync.end());
     }
     const std::vector<joblog::StepPlan> rest = {
@@ -61,7 +60,7 @@ std::vector<joblog::StepPlan> failover_steps(bool live) {
         {"destination-vm-creation", live ? "Create the machine" : "Create the test machine", 1},
         {"volume-attachment", "Attach the volumes", 3},
         {"vm-startup-and-validation", live ? "Start the machine" : "Start the test machine", 8},
-        {"vm-context-status-update", "Record the result", 1}};
+        {record_step, "Record the result", 1}};
     steps.insert(steps.end(), rest.begin(), rest.end());
     return steps;
 }
@@ -79,8 +78,21 @@ std::vector<joblog::StepPlan> rollback_steps(bool live) {
     if (live) {
         steps.push_back({"source-restart", "Start the source again", 1});
     }
-    steps.push_back({"vm-context-status-update", "Record the result", 1});
+    steps.push_back({record_step, "Record the result", 1});
     return steps;
+}
+
+bool lacks_only_the_record(const joblog::Job& job) {
+    return !job.steps.empty() && std::all_of(job.steps.begin(), job.steps.end(), [](const joblog::Step& step) {
+        return step.name == record_step || step.status == StepStatus::completed || step.status == StepStatus::warning ||
+               step.status == StepStatus::skipped;
+    });
+}
+
+bool has_touched_something(const joblog::Job& failover) {
+    return std::any_of(failover.steps.begin(), failover.steps.end(), [](const joblog::Step& step) {
+        return step.name != validation_step && step.status != StepStatus::pending;
+    });
 }
 
 std::vector<machines::MachineDisk> boot_disk_first(std::vector<machines::MachineDisk> disks, const DiskId& boot_disk) {

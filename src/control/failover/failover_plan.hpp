@@ -12,20 +12,31 @@ namespace mk::failover {
 
 struct FailoverRequest {
     bool live = false;
-    std::vector<std::string> network_ids;        ///< in NIC order; empty = by mapping, then the configured default
-    std::string probe;                           ///< how the boot is proven; see BootCheck
+    std::vector<std::string> network_ids;  ///< in NIC order; empty = by mapping, then the configured default
+    std::string probe;                     ///< how the boot is proven; see BootCheck
     std::chrono::seconds boot_limit{600};
     std::optional<std::chrono::seconds> test_duration;
     bool auto_cleanup = false;
-    bool force_power_off = false;                ///< live: power off when the guest does not shut down
+    bool force_power_off = false;  ///< live: power off when the guest does not shut down
     std::chrono::seconds shutdown_limit{600};
 };
+
+/// Where a failover notes in its job's metadata that the source ran when it began: only then a rollback starts it
+/// again.
+inline constexpr const char* source_was_running_key = "source_was_running";
+/// The last step of both plans: everything is done, only the result is not recorded yet.
+inline constexpr const char* record_step = "vm-context-status-update";
 
 /// Throws Error{invalid} for durations that are negative or absurd (> 30 days).
 void check_request(const FailoverRequest& request);
 std::vector<joblog::StepPlan> failover_steps(bool live);
 /// The ten steps of the inventory (H1), in their order; a failed live failover also restarts the source.
 std::vector<joblog::StepPlan> rollback_steps(bool live);
+
+/// True when every step but record_step is done: the process died between the last effect and its record.
+bool lacks_only_the_record(const joblog::Job& job);
+/// True when a step that changes something has begun: what a failover changed, only a rollback puts right.
+bool has_touched_something(const joblog::Job& failover);
 
 /// The machine's disks with the boot disk first, the others in source order (K1).
 std::vector<machines::MachineDisk> boot_disk_first(std::vector<machines::MachineDisk> disks, const DiskId& boot_disk);

@@ -5,8 +5,10 @@ namespace mk::failover {
 namespace {
 
 const std::string select_job =
-    "SELECT job_id, vm_context_id, job_type, status, source_vm_name, source_vm_spec, recovery_point_id, destination_vm_id,"
-    " destination_vm_name, network_mappings, test_duration_s, auto_cleanup, boot_verdict, boot_evidence, verdict, verdict_note,"
+    "SELECT job_id, vm_context_id, job_type, status, source_vm_name, source_vm_spec, recovery_point_id, "
+    "destination_vm_id,"
+    " destination_vm_name, network_mappings, test_duration_s, auto_cleanup, boot_verdict, boot_evidence, verdict, "
+    "verdict_note,"
     " created_ms, completed_ms FROM failover_jobs";
 
 FailoverJob job_from(const db::Row& row) {
@@ -35,7 +37,9 @@ FailoverJob job_from(const db::Row& row) {
     return job;
 }
 
-db::Value text_or_null(const std::string& text) { return text.empty() ? db::Value(nullptr) : db::Value(text); }
+db::Value text_or_null(const std::string& text) {
+    return text.empty() ? db::Value(nullptr) : db::Value(text);
+}
 
 }  // namespace
 
@@ -45,7 +49,8 @@ FailoverRepository::FailoverRepository(std::shared_ptr<db::Database> database, c
 void FailoverRepository::add(db::Session& session, const FailoverJob& job) {
     const auto now = to_ms(clock_.now());
     session.execute(
-        "INSERT INTO failover_jobs (job_id, vm_context_id, job_type, status, source_vm_name, source_vm_spec, recovery_point_id,"
+        "INSERT INTO failover_jobs (job_id, vm_context_id, job_type, status, source_vm_name, source_vm_spec, "
+        "recovery_point_id,"
         " network_mappings, test_duration_s, auto_cleanup, created_ms, updated_ms, started_ms)"
         " VALUES (:job, :vm, :type, 'running', :name, :spec, :point, :networks, :duration, :auto, :now, :now2, :now3)",
         {{"job", job.job_id.value},
@@ -68,23 +73,25 @@ std::optional<FailoverJob> FailoverRepository::find(const JobId& job) const {
 }
 
 std::optional<FailoverJob> FailoverRepository::latest(const VmContextId& vm) const {
-    const auto row =
-        database_->query_one(select_job + " WHERE vm_context_id = :vm ORDER BY job_id DESC LIMIT 1", {{"vm", vm.value}});
+    const auto row = database_->query_one(select_job + " WHERE vm_context_id = :vm ORDER BY job_id DESC LIMIT 1",
+                                          {{"vm", vm.value}});
     return row ? std::optional<FailoverJob>(job_from(*row)) : std::nullopt;
 }
 
 std::vector<FailoverJob> FailoverRepository::due_for_rollback(Instant now) const {
     std::vector<FailoverJob> due;
-    for (const auto& row : database_->query(
-             select_job + " WHERE job_type = 'test' AND status = 'completed' AND auto_cleanup = 1 AND test_duration_s IS NOT NULL"
-                          " AND completed_ms + test_duration_s * 1000 <= :now ORDER BY job_id",
-             {{"now", to_ms(now)}})) {
+    for (const auto& row :
+         database_->query(select_job + " WHERE job_type = 'test' AND status = 'completed' AND auto_cleanup = 1 AND "
+                                       "test_duration_s IS NOT NULL"
+                                       " AND completed_ms + test_duration_s * 1000 <= :now ORDER BY job_id",
+                          {{"now", to_ms(now)}})) {
         due.push_back(job_from(row));
     }
     return due;
 }
 
-void FailoverRepository::update(db::Session& session, const JobId& job, const std::string& assignments, db::Parameters values) {
+void FailoverRepository::update(db::Session& session, const JobId& job, const std::string& assignments,
+                                db::Parameters values) {
     values.push_back({"updated", to_ms(clock_.now())});
     values.push_back({"job", job.value});
     session.execute("UPDATE failover_jobs SET " + assignments + ", updated_ms = :updated WHERE job_id = :job", values);
@@ -94,8 +101,10 @@ void FailoverRepository::update(const JobId& job, const std::string& assignments
     database_->transact([&](db::Session& session) { update(session, job, assignments, values); });
 }
 
-void FailoverRepository::set_status(db::Session& session, const JobId& job, const std::string& status, const std::string& error) {
-    update(session, job, "status = :status, error_message = :error", {{"status", status}, {"error", text_or_null(error)}});
+void FailoverRepository::set_status(db::Session& session, const JobId& job, const std::string& status,
+                                    const std::string& error) {
+    update(session, job, "status = :status, error_message = :error",
+           {{"status", status}, {"error", text_or_null(error)}});
 }
 
 void FailoverRepository::set_status(const JobId& job, const std::string& status, const std::string& error) {
@@ -117,7 +126,8 @@ void FailoverRepository::set_boot(const JobId& job, const std::string& verdict, 
 
 void FailoverRepository::set_verdict(db::Session& session, const JobId& job, const std::string& verdict,
                                      const std::string& note) {
-    update(session, job, "verdict = :verdict, verdict_note = :note", {{"verdict", verdict}, {"note", text_or_null(note)}});
+    update(session, job, "verdict = :verdict, verdict_note = :note",
+           {{"verdict", verdict}, {"note", text_or_null(note)}});
 }
 
 void FailoverRepository::complete(const JobId& job) {

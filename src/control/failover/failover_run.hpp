@@ -1,6 +1,7 @@
 #pragma once
-// A test or live failover, step by step, in the order the platform allows (decision 13): detach, snapshot, inject, create, attach,
-// start. One object per job; runs on the job's thread. Whatever it throws, the rollback can start from where it stopped.
+// A test or live failover, step by step, in the order the platform allows (decision 13): detach, snapshot, inject,
+// create, attach, start. One object per job; runs on the job's thread. Whatever it throws, the rollback can start from
+// where it stopped.
 
 #include <stop_token>
 #include <vector>
@@ -23,10 +24,14 @@ class FailoverRun {
     void validate(joblog::StepContext& step, const std::stop_token& stop);
     void shut_source_down(joblog::StepContext& step, const std::stop_token& stop);
     void sync_last_changes(const std::stop_token& stop);
+    void learn_digests(const std::vector<contracts::Volume>& volumes, joblog::StepContext& step,
+                       const std::stop_token& stop);
     void detach_volumes(joblog::StepContext& step, const std::stop_token& stop);
     void snapshot_volumes(joblog::StepContext& step, const std::stop_token& stop);
     void inject_drivers(joblog::StepContext& step, const std::stop_token& stop);
+    MachineOrder machine_order() const;
     void create_machine(joblog::StepContext& step, const std::stop_token& stop);
+    CloudMachine deploy(const MachineOrder& order, const std::stop_token& stop);
     void attach_volumes(joblog::StepContext& step, const std::stop_token& stop);
     void start_and_prove(joblog::StepContext& step, const std::stop_token& stop);
     void throw_if_cancelled(const std::stop_token& stop) const;

@@ -13,13 +13,12 @@ namespace mk::failover {
 
 namespace {
 
-constexpr auto timer_interval = std::chrono::seconds{5};
-
 machines::Machine managed(Collaborators& use, const VmContextId& vm) {
     auto machine = use.machines.find(vm);
     if (!machine) {
-        throw Error(ErrorCode::not_found, "there is no managed machine " + vm.value,
-                    {.consequence = "Nothing was changed.", .remedy = "List them: migratekit vm list", .retry_safe = true});
+        throw Error(
+            ErrorCode::not_found, "there is no managed machine " + vm.value,
+            {.consequence = "Nothing was changed.", .remedy = "List them: migratekit vm list", .retry_safe = true});
     }
     return std::move(*machine);
 }
@@ -40,13 +39,15 @@ FailoverJob row_for(const machines::Machine& machine, const FailoverRequest& req
 
 }  // namespace
 
-FailoverService::FailoverService(Collaborators use) : use_(std::move(use)) {}
+FailoverService::FailoverService(Collaborators use) : use_(std::move(use)), runner_(use_.pacing.record_pause) {}
 
-PreflightResult FailoverService::check(const VmContextId& vm, const FailoverRequest& request, const std::stop_token& stop) {
+PreflightResult FailoverService::check(const VmContextId& vm, const FailoverRequest& request,
+                                       const std::stop_token& stop) {
     check_request(request);
     const auto machine = managed(use_, vm);
     auto result = preflight(use_, machine, request, stop);
-    if (const auto reason = refusal(machine.status, request.live ? MachineAction::live_failover : MachineAction::test_failover)) {
+    if (const auto reason =
+            refusal(machine.status, request.live ? MachineAction::live_failover : MachineAction::test_failover)) {
         result.findings.insert(result.findings.begin(), {Severity::blocker, "state", *reason, {}});
     }
     return result;
@@ -63,45 +64,61 @@ JobId FailoverService::start(const VmContextId& vm, const FailoverRequest& reque
                                  .vm_context_id = vm,
                                  .metadata = "{}",
                                  .steps = failover_steps(request.live)};
-    const auto job = use_.machines.begin(vm, request.live ? MachineAction::live_failover : MachineAction::test_failover,
-                                         request.live ? MachineStatus::failing_over_live : MachineStatus::failing_over_test, start,
-                                         [&](db::Session& session, const JobId& id) {
-                                             auto row = row_for(machine, request);
-                                             row.job_id = id;
-                                             use_.failovers.add(session, row);
-                                         });
-    runner_.start(job, [this, job, vm, request](const std::stop_token& stop) { run_failover(job, vm, request, stop); });
+    const auto job =
+        use_.machines.begin(vm, request.live ? MachineAction::live_failover : MachineAction::test_failover,
+                            request.live ? MachineStatus::failing_over_live : MachineStatus::failing_over_test, start,
+                            [&](db::Session& session, const JobId& id) {
+                                auto row = row_for(machine, request);
+                                row.job_id = id;
+                                use_.failovers.add(session, row);
+                            });
+    try {
+        runner_.start(job,
+                      [this, job, vm, request](const std::stop_token& stop) { run_failover(job, vm, request, stop); });
+    } catch (const Error& error) {
+        fail_failover(job, vm, error, false);
+        throw;
+    }
     return job;
 }
 
 void FailoverService::run_failover(const JobId& job, const VmContextId& vm, const FailoverRequest& request,
                                    const std::stop_token& stop) {
-    const auto status_before = MachineStatus::ready_for_failover;
     FailoverRun run(use_, job, vm, request);
     try {
         run.run(stop);
-        use_.job_log.run_step(job, "vm-context-status-update", [&](joblog::StepContext&) { use_.failovers.complete(job); });
-        use_.job_log.end(job);
-        use_.machines.finish(vm, job, request.live ? MachineStatus::failed_over_live : MachineStatus::failed_over_test);
     } catch (const std::exception& caught) {
-        end_failed(job, vm, as_error(caught), run.needs_rollback() ? MachineStatus::cleanup_required : status_before);
+        return fail_failover(job, vm, as_error(caught), run.needs_rollback());
     }
+    conclude_failover(job, vm, request.live);
 }
 
-void FailoverService::end_failed(const JobId& job, const VmContextId& vm, const Error& error, MachineStatus status) {
-    try {
-        if (use_.failovers.find(job)) {
-            use_.failovers.set_status(job, "failed", error.full_text());
-            if (use_.failovers.find(job)->live && status == MachineStatus::cleanup_required) {
+void FailoverService::conclude_failover(const JobId& job, const VmContextId& vm, bool live) {
+    runner_.insist(job, [&] {
+        use_.job_log.run_step(job, record_step, [&](joblog::StepContext&) { use_.failovers.complete(job); });
+        use_.machines.end_job(vm, job, live ? MachineStatus::failed_over_live : MachineStatus::failed_over_test);
+    });
+}
+
+void FailoverService::fail_failover(const JobId& job, const VmContextId& vm, const Error& error, bool needs_rollback) {
+    runner_.insist(job, [&] {
+        const auto failover = use_.failovers.find(job);
+        if (failover && failover->live && needs_rollback) {
+            try {
                 use_.final_sync.clean_up(job, vm);
+            } catch (const std::exception& second) {
+                use_.job_log.log(
+                    job, joblog::Level::warn,
+                    "The final sync is not cleaned up yet, the rollback does it: " + as_error(second).cause());
             }
         }
-        use_.job_log.end(job, &error);
-        use_.machines.finish(vm, job, status, error.cause());
-    } catch (const std::exception& second) {
-        // The job stays open in the database and is settled at the next start.
-        log::error("job={} its end could not be recorded: {}", job.value, second.what());
-    }
+        const auto status = needs_rollback
+                                ? MachineStatus::cleanup_required
+                                : use_.machines.status_before(job).value_or(MachineStatus::ready_for_failover);
+        use_.machines.end_job(vm, job, status, error.cause(), &error, [&](db::Session& session) {
+            use_.failovers.set_status(session, job, "failed", error.full_text());
+        });
+    });
 }
 
 JobId FailoverService::finish_test(const VmContextId& vm, const std::string& verdict, const std::string& note,
@@ -110,13 +127,11 @@ JobId FailoverService::finish_test(const VmContextId& vm, const std::string& ver
         throw Error(ErrorCode::invalid, "unknown verdict '" + verdict + "'",
                     {.consequence = "Nothing was changed.", .remedy = "Use worked or failed.", .retry_safe = true});
     }
-    const auto failover = use_.failovers.latest(vm);
-    const auto job = start_rollback(vm, MachineAction::finish_test, "rollback", owner);
-    if (failover) {
-        use_.failovers.set_verdict(failover->job_id, verdict, note);
-        use_.machines.set_last_test(vm, use_.clock.now(), verdict.empty() ? "no verdict" : verdict);
-    }
-    return job;
+    return start_rollback(
+        vm, MachineAction::finish_test, "rollback", owner, [&](db::Session& session, const FailoverJob& failover) {
+            use_.failovers.set_verdict(session, failover.job_id, verdict, note);
+            use_.machines.set_last_test(session, vm, use_.clock.now(), verdict.empty() ? "no verdict" : verdict);
+        });
 }
 
 JobId FailoverService::clean_up(const VmContextId& vm, const std::string& owner) {
@@ -124,7 +139,7 @@ JobId FailoverService::clean_up(const VmContextId& vm, const std::string& owner)
 }
 
 JobId FailoverService::start_rollback(const VmContextId& vm, MachineAction action, const std::string& operation,
-                                      const std::string& owner) {
+                                      const std::string& owner, const Also& also) {
     managed(use_, vm);
     const auto failover = use_.failovers.latest(vm);
     const joblog::JobStart start{.type = JobType::cleanup,
@@ -133,16 +148,25 @@ JobId FailoverService::start_rollback(const VmContextId& vm, MachineAction actio
                                  .vm_context_id = vm,
                                  .metadata = "{}",
                                  .steps = rollback_steps(failover && failover->live)};
-    const auto job = use_.machines.begin(vm, action, MachineStatus::rolling_back, start, [&](db::Session&, const JobId&) {
-        if (!failover) {
-            throw Error(ErrorCode::conflict, "there is no failover of this machine to roll back",
-                        {.consequence = "Nothing was changed.", .retry_safe = true});
-        }
-    });
-    use_.failovers.set_status(failover->job_id, "cleanup");
-    runner_.start(job, [this, job, vm, failover = *failover](const std::stop_token& stop) {
-        run_rollback(job, vm, failover, stop);
-    });
+    const auto job =
+        use_.machines.begin(vm, action, MachineStatus::rolling_back, start, [&](db::Session& session, const JobId&) {
+            if (!failover) {
+                throw Error(ErrorCode::conflict, "there is no failover of this machine to roll back",
+                            {.consequence = "Nothing was changed.", .retry_safe = true});
+            }
+            use_.failovers.set_status(session, failover->job_id, "cleanup");
+            if (also) {
+                also(session, *failover);
+            }
+        });
+    try {
+        runner_.start(job, [this, job, vm, failover = *failover](const std::stop_token& stop) {
+            run_rollback(job, vm, failover, stop);
+        });
+    } catch (const Error& error) {
+        fail_rollback(job, vm, error);
+        throw;
+    }
     return job;
 }
 
@@ -150,38 +174,76 @@ void FailoverService::run_rollback(const JobId& job, const VmContextId& vm, cons
                                    const std::stop_token& stop) {
     try {
         RollbackRun(use_, job, vm, failover).run(stop);
-        use_.job_log.run_step(job, "vm-context-status-update", [](joblog::StepContext&) {});
-        use_.job_log.end(job);
-        use_.machines.finish(vm, job, MachineStatus::ready_for_failover);
     } catch (const std::exception& caught) {
-        end_failed(job, vm, as_error(caught), MachineStatus::cleanup_required);
+        return fail_rollback(job, vm, as_error(caught));
     }
+    conclude_rollback(job, vm);
+}
+
+void FailoverService::conclude_rollback(const JobId& job, const VmContextId& vm) {
+    runner_.insist(job, [&] {
+        use_.job_log.run_step(job, record_step, [](joblog::StepContext&) {});
+        const auto point = use_.recovery_points.latest(vm);
+        if (point && point->applied) {
+            use_.machines.end_job(vm, job, MachineStatus::ready_for_failover);
+        } else {
+            // A final sync broke after its commit record: not "ready" before the next sync has applied the rest.
+            use_.machines.end_job(
+                vm, job, MachineStatus::failed,
+                "The last recovery point is recorded but not fully applied; the next sync finishes it");
+        }
+    });
+}
+
+void FailoverService::fail_rollback(const JobId& job, const VmContextId& vm, const Error& error) {
+    runner_.insist(job,
+                   [&] { use_.machines.end_job(vm, job, MachineStatus::cleanup_required, error.cause(), &error); });
 }
 
 void FailoverService::cancel(const JobId& job) {
+    if (!use_.job_log.find(job)) {
+        throw Error(ErrorCode::not_found, "there is no job " + job.value);
+    }
     use_.job_log.request_cancel(job);
     runner_.cancel(job);
 }
 
 void FailoverService::settle_interrupted() {
-    for (const auto& job : use_.job_log.list({}, true, 1000)) {
-        if (job.type == JobType::migration) {
+    for (const auto& open : use_.job_log.list({}, true, 1000)) {
+        if (open.type == JobType::migration) {
             continue;
         }
-        const bool rollback = job.type == JobType::cleanup;
-        end_failed(job.id, job.vm_context_id,
-                   Error(ErrorCode::unavailable,
-                         std::string("the OMA service was restarted during this ") + (rollback ? "rollback" : "failover"),
-                         {.consequence = "The recovery point is protected by its snapshots.",
-                          .remedy = "Roll back with: migratekit cleanup run " + job.vm_context_id.value,
-                          .retry_safe = true}),
-                   MachineStatus::cleanup_required);
+        // On threads of their own: cleaning up after a final sync may wait for the VMware site.
+        runner_.start(open.id, [this, open](const std::stop_token&) {
+            if (const auto job = use_.job_log.find(open.id)) {
+                settle(*job);
+            }
+        });
     }
+}
+
+void FailoverService::settle(const joblog::Job& job) {
+    const bool is_rollback = job.type == JobType::cleanup;
+    const auto& vm = job.vm_context_id;
+    if (lacks_only_the_record(job)) {
+        use_.job_log.log(job.id, joblog::Level::info, "Continuing after a restart: recording the result");
+        return is_rollback ? conclude_rollback(job.id, vm)
+                           : conclude_failover(job.id, vm, job.type == JobType::live_failover);
+    }
+    const bool needs_rollback = is_rollback || has_touched_something(job);
+    const Error error(
+        ErrorCode::unavailable,
+        std::string("the OMA service was restarted during this ") + (is_rollback ? "rollback" : "failover"),
+        {.consequence =
+             needs_rollback ? "The recovery point is unchanged or protected by its snapshots." : "Nothing was changed.",
+         .remedy = needs_rollback ? "Roll back with: migratekit cleanup run " + vm.value : "Start it again.",
+         .retry_safe = true});
+    is_rollback ? fail_rollback(job.id, vm, error) : fail_failover(job.id, vm, error, needs_rollback);
 }
 
 void FailoverService::start_timer() {
     timer_ = std::jthread([this](const std::stop_token& stop) {
-        while (pause(timer_interval, stop)) {
+        while (pause(use_.pacing.timer_interval, stop)) {
             try {
                 roll_back_due();
             } catch (const std::exception& error) {
@@ -194,9 +256,15 @@ void FailoverService::start_timer() {
 void FailoverService::roll_back_due() {
     for (const auto& failover : use_.failovers.due_for_rollback(use_.clock.now())) {
         const auto machine = use_.machines.find(failover.vm_context_id);
-        if (machine && machine->status == MachineStatus::failed_over_test && machine->current_job.empty()) {
+        if (!machine || machine->status != MachineStatus::failed_over_test || !machine->current_job.empty()) {
+            continue;
+        }
+        try {
             log::info("job={} the test's time is over: rolling back", failover.job_id.value);
-            start_rollback(failover.vm_context_id, MachineAction::finish_test, "rollback", "timer");
+            finish_test(failover.vm_context_id, "", "The test's time was over.", "timer");
+        } catch (const std::exception& error) {
+            // One that cannot be rolled back now must not keep the others waiting.
+            log::warn("job={} the test's time is over, but: {}", failover.job_id.value, as_error(error).full_text());
         }
     }
 }

@@ -1,6 +1,7 @@
 #pragma once
 // Starts test and live failovers, finishes tests, cleans up, and settles what a restart interrupted. Thread-safe.
 
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -21,22 +22,33 @@ class FailoverService {
     /// Answers at once with the job. Throws Error{conflict|invalid} when state or request forbid it.
     JobId start(const VmContextId& vm, const FailoverRequest& request, const std::string& owner);
     /// Ends a running test: records the operator's verdict ("worked", "failed" or "") and rolls back.
-    JobId finish_test(const VmContextId& vm, const std::string& verdict, const std::string& note, const std::string& owner);
+    JobId finish_test(const VmContextId& vm, const std::string& verdict, const std::string& note,
+                      const std::string& owner);
     /// Rolls back whatever a failed failover left.
     JobId clean_up(const VmContextId& vm, const std::string& owner);
     void cancel(const JobId& job);
-    /// At start-up: a failover that was running when the process died ends as failed, its machine needs a cleanup.
+    /// At start-up: a failover or rollback that was running when the process died ends as failed, its machine needs a
+    /// cleanup; unless it had changed nothing yet, or only its result was not recorded. Answers at once.
     void settle_interrupted();
-    /// Starts the timer that rolls back tests whose time is over.
+    /// Rolls back the tests whose time is over.
+    void roll_back_due();
+    /// Starts the timer that calls roll_back_due().
     void start_timer();
     void stop();
 
   private:
-    JobId start_rollback(const VmContextId& vm, MachineAction action, const std::string& operation, const std::string& owner);
-    void run_failover(const JobId& job, const VmContextId& vm, const FailoverRequest& request, const std::stop_token& stop);
-    void run_rollback(const JobId& job, const VmContextId& vm, const FailoverJob& failover, const std::stop_token& stop);
-    void end_failed(const JobId& job, const VmContextId& vm, const Error& error, MachineStatus status);
-    void roll_back_due();
+    using Also = std::function<void(db::Session&, const FailoverJob&)>;
+    JobId start_rollback(const VmContextId& vm, MachineAction action, const std::string& operation,
+                         const std::string& owner, const Also& also = {});
+    void run_failover(const JobId& job, const VmContextId& vm, const FailoverRequest& request,
+                      const std::stop_token& stop);
+    void run_rollback(const JobId& job, const VmContextId& vm, const FailoverJob& failover,
+                      const std::stop_token& stop);
+    void conclude_failover(const JobId& job, const VmContextId& vm, bool live);
+    void conclude_rollback(const JobId& job, const VmContextId& vm);
+    void fail_failover(const JobId& job, const VmContextId& vm, const Error& error, bool needs_rollback);
+    void fail_rollback(const JobId& job, const VmContextId& vm, const Error& error);
+    void settle(const joblog::Job& job);
 
     Collaborators use_;
     joblog::JobRunner runner_;

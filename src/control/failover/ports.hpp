@@ -1,6 +1,7 @@
 #pragma once
-// What a failover needs from the world. Implemented in apps/oma-api over the Volume Daemon's API, CloudStack, libguestfs tools
-// and the VMA; by fakes in tests. Errors are mk::Error; every call is safe to repeat: reality is read first.
+// What a failover needs from the world. Implemented in apps/oma-api over the Volume Daemon's API, CloudStack,
+// libguestfs tools and the VMA; by fakes in tests. Errors are mk::Error; every call is safe to repeat: reality is read
+// first.
 
 #include <chrono>
 #include <functional>
@@ -30,8 +31,10 @@ class FailoverVolumes {
     virtual ~FailoverVolumes() = default;
     virtual std::vector<contracts::Volume> volumes_of(const VmContextId& vm, const std::stop_token& stop) = 0;
     virtual contracts::Volume attach_to_appliance(const VolumeId& volume, const std::stop_token& stop) = 0;
-    virtual contracts::Volume attach_as_root(const VolumeId& volume, const CloudMachineId& machine, const std::stop_token& stop) = 0;
-    virtual contracts::Volume attach_as_data(const VolumeId& volume, const CloudMachineId& machine, const std::stop_token& stop) = 0;
+    virtual contracts::Volume attach_as_root(const VolumeId& volume, const CloudMachineId& machine,
+                                             const std::stop_token& stop) = 0;
+    virtual contracts::Volume attach_as_data(const VolumeId& volume, const CloudMachineId& machine,
+                                             const std::stop_token& stop) = 0;
     virtual void detach(const VolumeId& volume, const std::stop_token& stop) = 0;
     virtual contracts::Snapshot create_snapshot(const VolumeId& volume, const std::string& name, const Report& report,
                                                 const std::stop_token& stop) = 0;
@@ -45,11 +48,11 @@ class FailoverVolumes {
 };
 
 struct MachineOrder {
-    std::string name;          ///< by the CloudStack rules, unique
+    std::string name;  ///< by the CloudStack rules, unique
     std::string display_name;
     int cpus = 1;
     int memory_mb = 512;
-    std::string firmware;      ///< bios or uefi
+    std::string firmware;  ///< bios or uefi
     bool secure_boot = false;
     std::vector<std::string> network_ids;  ///< the first is the default NIC's
 };
@@ -85,14 +88,14 @@ class CloudMachines {
 };
 
 struct GuestDisk {
-    std::string device_path;   ///< on the appliance
-    std::string source_bus;    ///< scsi, sata, ide, nvme: what the guest saw at VMware
+    std::string device_path;  ///< on the appliance
+    std::string source_bus;   ///< scsi, sata, ide, nvme: what the guest saw at VMware
 };
 
 struct Preparation {
-    bool ready = false;         ///< drivers are in: the guest can boot on VirtIO
+    bool ready = false;  ///< drivers are in: the guest can boot on VirtIO
     bool needs_uefi = false;
-    std::string text;           ///< what was done or why not, for the operator
+    std::string text;  ///< what was done or why not, for the operator
 };
 
 class GuestPreparation {

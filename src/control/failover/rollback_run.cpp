@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
 #include "base/error.hpp"
+#include "control/failover/failover_plan.hpp"
 
 namespace mk::failover {
 
@@ -41,6 +44,10 @@ void RollbackRun::run(const std::stop_token& stop) {
 }
 
 void RollbackRun::read_remains(joblog::StepContext& step, const std::stop_token& stop) {
+    if (failover_.live) {
+        // Write sessions of a final sync that broke would hold the volumes; repeated here, it may not have worked then.
+        use_.final_sync.clean_up(failover_.job_id, vm_);
+    }
     point_ = use_.recovery_points.latest(vm_);
     if (!failover_.destination_vm_id.empty()) {
         machine_ = use_.cloud.find(failover_.destination_vm_id, stop);
@@ -69,7 +76,8 @@ void RollbackRun::stop_machine(joblog::StepContext& step, const std::stop_token&
 void RollbackRun::detach_volumes(joblog::StepContext& step, const std::stop_token& stop) {
     std::size_t detached = 0;
     for (const auto& volume : use_.volumes.volumes_of(vm_, stop)) {
-        // A volume without snapshot was never modified and may stay where it is, unless that is the failed-over machine.
+        // A volume without snapshot was never modified and may stay where it is, unless that is the failed-over
+        // machine.
         const bool elsewhere = volume.vm_id && volume.operation_mode != "oma";
         if (volume.vm_id && (elsewhere || volume.snapshot_status == "ready")) {
             use_.volumes.detach(volume.volume_id, stop);
@@ -90,26 +98,43 @@ std::string RollbackRun::expected_digest(const DiskId& disk) const {
     return {};
 }
 
-void RollbackRun::revert_volumes(joblog::StepContext& step, const std::stop_token& stop) {
+bool RollbackRun::holds_the_point(const contracts::Volume& volume, joblog::StepContext& step,
+                                  const std::stop_token& stop) {
     const auto report = [&](const std::string& text) { step.detail(text); };
+    return use_.volumes.digest(volume.volume_id, report, stop) == expected_digest(volume.disk_id);
+}
+
+void RollbackRun::bring_back(const contracts::Volume& volume, joblog::StepContext& step, const std::stop_token& stop) {
+    bool is_back = false;
+    if (volume.snapshot_status == "rollback_complete") {
+        // Reverted by an earlier rollback that broke later.
+        use_.volumes.attach_to_appliance(volume.volume_id, stop);
+        is_back = holds_the_point(volume, step, stop);
+    }
+    if (!is_back) {
+        use_.volumes.detach(volume.volume_id, stop);
+        use_.volumes.revert_snapshot(volume.volume_id, [&](const std::string& text) { step.detail(text); }, stop);
+        use_.volumes.attach_to_appliance(volume.volume_id, stop);
+        is_back = holds_the_point(volume, step, stop);
+    }
+    if (!is_back) {
+        throw Error(
+            ErrorCode::corrupt, "after the revert " + volume.disk_id.value + " is not what the recovery point holds",
+            {.consequence = "Its snapshot is kept; nothing was deleted.",
+             .remedy = "Run the cleanup again; if it stays so, remove the machine from management and add it again.",
+             .retry_safe = true});
+    }
+}
+
+void RollbackRun::revert_volumes(joblog::StepContext& step, const std::stop_token& stop) {
     std::size_t reverted = 0;
     for (const auto& volume : use_.volumes.volumes_of(vm_, stop)) {
-        if (!has_snapshot(volume)) {
-            continue;
+        if (has_snapshot(volume)) {
+            bring_back(volume, step, stop);
+            step.detail(std::to_string(++reverted) + " volumes reverted; the digest is that of the recovery point");
+        } else if (volume.snapshot_status != "none") {
+            unproven_.insert(volume.volume_id);
         }
-        if (volume.snapshot_status == "ready") {
-            use_.volumes.revert_snapshot(volume.volume_id, report, stop);
-        }
-        use_.volumes.attach_to_appliance(volume.volume_id, stop);
-        const auto expected = expected_digest(volume.disk_id);
-        const auto actual = use_.volumes.digest(volume.volume_id, report, stop);
-        if (actual != expected) {
-            throw Error(ErrorCode::corrupt, "after the revert " + volume.disk_id.value + " is not what the recovery point holds",
-                        {.consequence = "Its snapshot is kept; nothing was deleted.",
-                         .remedy = "Run the cleanup again; if it stays so, copy the machine anew with --full.",
-                         .retry_safe = true});
-        }
-        step.detail(std::to_string(++reverted) + " volumes reverted; the digest is that of the recovery point");
     }
 }
 
@@ -128,6 +153,13 @@ void RollbackRun::reattach_volumes(joblog::StepContext& step, const std::stop_to
     std::size_t attached = 0;
     for (const auto& volume : use_.volumes.volumes_of(vm_, stop)) {
         use_.volumes.attach_to_appliance(volume.volume_id, stop);
+        if (unproven_.contains(volume.volume_id) && !expected_digest(volume.disk_id).empty() &&
+            !holds_the_point(volume, step, stop)) {
+            throw Error(ErrorCode::corrupt,
+                        volume.disk_id.value + " is not what the recovery point holds, and has no snapshot",
+                        {.consequence = "This copy is not usable.",
+                         .remedy = "Remove the machine from management and add it again."});
+        }
         ++attached;
     }
     step.detail(std::to_string(attached) + " volumes at the appliance");
@@ -144,21 +176,31 @@ void RollbackRun::delete_machine(joblog::StepContext& step, const std::stop_toke
     for (const auto& volume : use_.volumes.volumes_at(machine_->id, stop)) {
         if (volume.is_replica) {
             // cloudstack.md section 1 fact 4: destroying it now would delete replicated data.
-            throw Error(ErrorCode::conflict, "volume " + volume.volume_id.value + " with replicated data is still at " + machine_->name,
-                        {.consequence = "The machine was not deleted.", .remedy = "Run the cleanup again.", .retry_safe = true});
+            throw Error(ErrorCode::conflict,
+                        "volume " + volume.volume_id.value + " with replicated data is still at " + machine_->name,
+                        {.consequence = "The machine was not deleted.",
+                         .remedy = "Run the cleanup again.",
+                         .retry_safe = true});
         }
     }
     if (use_.cloud.destroy(machine_->id, stop)) {
         use_.ledger.name_gone("machine", machine_->name);
         step.detail(machine_->name + " is deleted");
     } else {
-        step.finish_with_warning(machine_->name + " is destroyed; this account may not expunge it, so CloudStack removes it later");
+        step.finish_with_warning(machine_->name +
+                                 " is destroyed; this account may not expunge it, so CloudStack removes it later");
     }
 }
 
 void RollbackRun::restart_source(joblog::StepContext& step, const std::stop_token& stop) {
+    if (use_.job_log.recall(failover_.job_id, source_was_running_key) != true) {
+        step.detail("the source was off before the failover, or was not reached by it: it stays as it is");
+        return;
+    }
     const auto machine = use_.machines.find(vm_);
-    use_.power.power({.vcenter = use_.credentials.access(machine->credential_id), .moref = machine->source.moref, .action = "power_on"},
+    use_.power.power({.vcenter = use_.credentials.access(machine->credential_id),
+                      .moref = machine->source.moref,
+                      .action = "power_on"},
                      stop);
     step.detail("the source is on again");
 }

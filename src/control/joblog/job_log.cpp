@@ -1,6 +1,7 @@
 #include "control/joblog/job_log.hpp"
 
 #include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "base/json_fields.hpp"
@@ -51,7 +52,8 @@ JobId JobLog::start(db::Session& session, const JobStart& start) {
     const JobId id{new_uuid()};
     const auto now = to_ms(clock_.now());
     session.execute(
-        "INSERT INTO job_tracking (id, job_type, operation, vm_context_id, owner, status, percent_complete, cancel_requested,"
+        "INSERT INTO job_tracking (id, job_type, operation, vm_context_id, owner, status, percent_complete, "
+        "cancel_requested,"
         " metadata, created_ms, started_ms)"
         " VALUES (:id, :type, :operation, :vm, :owner, 'running', 0, 0, :metadata, :now, :now2)",
         {{"id", id.value},
@@ -113,7 +115,8 @@ void JobLog::note_failure(const JobId& job, const Step& step, const Error& error
         log(job, status == StepStatus::cancelled ? Level::warn : Level::error, error.full_text(), step.order);
         set_step(job, step.order, status, error.full_text());
     } catch (const std::exception& second) {
-        log::error("job={} step={} failed: {} (not recorded: {})", job.value, step.name, error.full_text(), second.what());
+        log::error("job={} step={} failed: {} (not recorded: {})", job.value, step.name, error.full_text(),
+                   second.what());
     }
 }
 
@@ -134,22 +137,22 @@ void JobLog::complete_interrupted_step(const JobId& job, const std::string& name
 void JobLog::set_step(const JobId& job, int order, StepStatus status, const std::string& error) {
     const auto now = to_ms(clock_.now());
     const bool running = status == StepStatus::running;
-    database_->execute(
-        std::string("UPDATE job_steps SET status = :status, error_message = :error, ") +
-            (running ? "started_ms = :now" : "completed_ms = :now") + " WHERE job_id = :job AND step_order = :step_order",
-        {{"status", std::string(to_string(status))},
-         {"error", error.empty() ? db::Value(nullptr) : db::Value(error)},
-         {"now", now},
-         {"job", job.value},
-         {"step_order", std::int64_t{order}}});
+    database_->execute(std::string("UPDATE job_steps SET status = :status, error_message = :error, ") +
+                           (running ? "started_ms = :now" : "completed_ms = :now") +
+                           " WHERE job_id = :job AND step_order = :step_order",
+                       {{"status", std::string(to_string(status))},
+                        {"error", error.empty() ? db::Value(nullptr) : db::Value(error)},
+                        {"now", now},
+                        {"job", job.value},
+                        {"step_order", std::int64_t{order}}});
     set_percent(job, finished_weight_percent(job, order, 0));
 }
 
 int JobLog::finished_weight_percent(const JobId& job, int running_order, double share) const {
     double done = 0;
     double all = 0;
-    for (const auto& row : database_->query(
-             "SELECT step_order, weight, status FROM job_steps WHERE job_id = :job", {{"job", job.value}})) {
+    for (const auto& row : database_->query("SELECT step_order, weight, status FROM job_steps WHERE job_id = :job",
+                                            {{"job", job.value}})) {
         const auto weight = static_cast<double>(row.number("weight"));
         all += weight;
         if (counts_as_done(step_status_from(row.text("status")))) {
@@ -195,7 +198,8 @@ JobStatus JobLog::end(db::Session& session, const JobId& job, const Error* error
          {"now", now},
          {"went_well", std::int64_t{went_well ? 1 : 0}},
          {"job", job.value}});
-    const auto text = "The job ended " + std::string(to_string(outcome)) + (error != nullptr ? ": " + error->full_text() : ".");
+    const auto text =
+        "The job ended " + std::string(to_string(outcome)) + (error != nullptr ? ": " + error->full_text() : ".");
     insert_event(session, job, error != nullptr ? Level::error : Level::info, text, {});
     return outcome;
 }
@@ -225,7 +229,8 @@ Json JobLog::recall(const JobId& job, const std::string& key) const {
 void JobLog::insert_event(db::Session& session, const JobId& job, Level level, const std::string& message,
                           std::optional<int> step_order) {
     session.execute(
-        "INSERT INTO log_events (id, job_id, step_order, correlation_id, external_job_id, level, message, fields, created_ms)"
+        "INSERT INTO log_events (id, job_id, step_order, correlation_id, external_job_id, level, message, fields, "
+        "created_ms)"
         " VALUES (:id, :job, :step_order, :correlation, :external, :level, :message, '{}', :now)",
         {{"id", new_uuid()},
          {"job", job.value},
@@ -265,7 +270,8 @@ void JobLog::request_cancel(const JobId& job) {
 }
 
 bool JobLog::is_cancel_requested(const JobId& job) const {
-    const auto row = database_->query_one("SELECT cancel_requested FROM job_tracking WHERE id = :job", {{"job", job.value}});
+    const auto row =
+        database_->query_one("SELECT cancel_requested FROM job_tracking WHERE id = :job", {{"job", job.value}});
     return row && row->flag("cancel_requested");
 }
 
@@ -307,7 +313,8 @@ std::vector<Event> JobLog::events(const JobId& job, const std::string& after, in
     std::vector<Event> events;
     for (const auto& row : database_->query(
              "SELECT id, step_order, level, message, created_ms FROM log_events WHERE job_id = :job AND id > :after"
-             " ORDER BY id LIMIT " + std::to_string(std::clamp(limit, 1, 1000)),
+             " ORDER BY id LIMIT " +
+                 std::to_string(std::clamp(limit, 1, 1000)),
              {{"job", job.value}, {"after", after}})) {
         events.push_back(event_from(row));
     }
@@ -322,9 +329,13 @@ void StepContext::detail(const std::string& text) {
     log_.log(job_, Level::info, text, order_);
 }
 
-void StepContext::info(const std::string& message) { log_.log(job_, Level::info, message, order_); }
+void StepContext::info(const std::string& message) {
+    log_.log(job_, Level::info, message, order_);
+}
 
-void StepContext::warn(const std::string& message) { log_.log(job_, Level::warn, message, order_); }
+void StepContext::warn(const std::string& message) {
+    log_.log(job_, Level::warn, message, order_);
+}
 
 void StepContext::finish_with_warning(const std::string& message) {
     warning_ = true;

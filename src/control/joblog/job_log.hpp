@@ -1,6 +1,6 @@
 #pragma once
-// The JobLog: every business operation is a job with steps and log events (inventory M). State is written before and after each
-// effect, so that after a crash the database tells what was going on. Thread-safe.
+// The JobLog: every business operation is a job with steps and log events (inventory M). State is written before and
+// after each effect, so that after a crash the database tells what was going on. Thread-safe.
 
 #include <functional>
 #include <memory>
@@ -32,7 +32,7 @@ struct JobStart {
     std::string operation;  ///< "sync", "test-failover", "rollback", "live-failover"
     std::string owner;      ///< who asked: user, schedule, token name
     VmContextId vm_context_id;
-    std::string metadata;   ///< JSON text
+    std::string metadata;  ///< JSON text
     std::vector<StepPlan> steps;
 };
 
@@ -84,8 +84,9 @@ class JobLog {
     JobId start(db::Session& session, const JobStart& start);
     JobId start(const JobStart& start);
 
-    /// Runs one step: state "running" is written before, the outcome after it. An exception marks the step failed, is logged
-    /// with its advice, and is rethrown. A step that is already completed is skipped (repeatable after a restart).
+    /// Runs one step: state "running" is written before, the outcome after it. An exception marks the step failed, is
+    /// logged with its advice, and is rethrown. A step that is already completed is skipped (repeatable after a
+    /// restart).
     void run_step(const JobId& job, const std::string& name, const std::function<void(StepContext&)>& body);
     /// Marks a step that had nothing to do.
     void skip_step(const JobId& job, const std::string& name, const std::string& reason);
@@ -93,13 +94,15 @@ class JobLog {
     /// After a restart: the step had not ended when the process died, and its effect was found complete.
     void complete_interrupted_step(const JobId& job, const std::string& name);
 
-    /// Ends the job with its worst step; `error` (may be null) is stored as the cause. Steps still pending become cancelled,
-    /// or skipped after a success. Idempotent: an ended job stays as it is.
+    /// Ends the job with its worst step; `error` (may be null) is stored as the cause. Steps still pending become
+    /// cancelled, or skipped after a success. Idempotent: an ended job stays as it is.
     JobStatus end(const JobId& job, const Error* error = nullptr);
-    /// The same inside the caller's transaction, so that a job and what hangs on it end together. Writes nothing to stderr.
+    /// The same inside the caller's transaction, so that a job and what hangs on it end together. Writes nothing to
+    /// stderr.
     JobStatus end(db::Session& session, const JobId& job, const Error* error);
 
-    /// One entry of the job's metadata: facts that a later job or a restart needs. recall() answers null for what is unknown.
+    /// One entry of the job's metadata: facts that a later job or a restart needs. recall() answers null for what is
+    /// unknown.
     void remember(const JobId& job, const std::string& key, const Json& value);
     Json recall(const JobId& job, const std::string& key) const;
 

@@ -3,7 +3,8 @@
 namespace mk::joblog {
 
 const char* const job_columns =
-    "id, job_type, operation, vm_context_id, owner, status, percent_complete, cancel_requested, metadata, error, created_ms,"
+    "id, job_type, operation, vm_context_id, owner, status, percent_complete, cancel_requested, metadata, error, "
+    "created_ms,"
     " started_ms, completed_ms";
 const char* const step_columns =
     "step_order, step_name, title, weight, status, detail, error_message, started_ms, completed_ms";

@@ -14,7 +14,8 @@ void JobRunner::start(const JobId& job, Work work) {
     const std::lock_guard lock(mutex_);
     reap_locked();
     if (stopping_) {
-        throw Error(ErrorCode::unavailable, "the service is stopping", {.remedy = "Try again when it is up.", .retry_safe = true});
+        throw Error(ErrorCode::unavailable, "the service is stopping",
+                    {.remedy = "Try again when it is up.", .retry_safe = true});
     }
     const auto [entry, is_new] = workers_.try_emplace(job);
     if (!is_new) {
@@ -72,7 +73,8 @@ void JobRunner::stop() {
         }
     }
     stop_.request_stop();
-    // Joined here, outside the lock: a worker takes the lock to say that it is finished, and may ask for another job meanwhile.
+    // Joined here, outside the lock: a worker takes the lock to say that it is finished, and may ask for another job
+    // meanwhile.
     threads.clear();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Threads that run jobs: one per job, stoppable one by one, joined at the end. Shared shape of replication and failover.
+// Threads that run jobs: one per job, stoppable one by one, joined at the end. Shared shape of replication and
+// failover.
 
 #include <chrono>
 #include <functional>
@@ -18,7 +19,8 @@ class JobRunner {
     using Work = std::function<void(const std::stop_token&)>;
 
     /// `record_pause`: how long insist() waits between two tries.
-    explicit JobRunner(std::chrono::milliseconds record_pause = std::chrono::seconds{5}) : record_pause_(record_pause) {}
+    explicit JobRunner(std::chrono::milliseconds record_pause = std::chrono::seconds{5})
+        : record_pause_(record_pause) {}
     ~JobRunner() { stop(); }
     JobRunner(const JobRunner&) = delete;
     JobRunner& operator=(const JobRunner&) = delete;
@@ -28,9 +30,9 @@ class JobRunner {
     void start(const JobId& job, Work work);
     /// True when the job runs here.
     bool cancel(const JobId& job);
-    /// For the last word of a job, called on its own thread: repeats `record` until it does not throw, so that a database that
-    /// is locked or full for a while does not leave a job open for ever. Gives up, and says so, only when the runner stops:
-    /// the next start of the service settles the job then.
+    /// For the last word of a job, called on its own thread: repeats `record` until it does not throw, so that a
+    /// database that is locked or full for a while does not leave a job open for ever. Gives up, and says so, only when
+    /// the runner stops: the next start of the service settles the job then.
     void insist(const JobId& job, const std::function<void()>& record);
     void stop();
 

@@ -23,11 +23,15 @@ Entry entry_from(const db::Row& row) {
     return entry;
 }
 
-db::Value text_or_null(const std::string& text) { return text.empty() ? db::Value(nullptr) : db::Value(text); }
+db::Value text_or_null(const std::string& text) {
+    return text.empty() ? db::Value(nullptr) : db::Value(text);
+}
 
 }  // namespace
 
-std::string_view to_string(Site site) { return site == Site::source ? "source" : "target"; }
+std::string_view to_string(Site site) {
+    return site == Site::source ? "source" : "target";
+}
 
 std::string_view to_string(State state) {
     switch (state) {
@@ -44,8 +48,8 @@ std::string_view to_string(State state) {
 Ledger::Ledger(std::shared_ptr<db::Database> database, const Clock& clock)
     : database_(std::move(database)), clock_(clock) {}
 
-std::string Ledger::intend(Site site, const std::string& kind, const std::string& name, const VmContextId& vm_context_id,
-                           const JobId& job_id) {
+std::string Ledger::intend(Site site, const std::string& kind, const std::string& name,
+                           const VmContextId& vm_context_id, const JobId& job_id) {
     std::string id;
     database_->transact([&](db::Session& session) {
         const auto open = session.query_one(
@@ -73,9 +77,9 @@ std::string Ledger::intend(Site site, const std::string& kind, const std::string
 }
 
 void Ledger::confirm(const std::string& id, const std::string& object_id) {
-    const auto changed = database_->execute(
-        "UPDATE ledger SET object_id = :object, state = 'present', updated_ms = :now WHERE id = :id",
-        {{"object", object_id}, {"now", to_ms(clock_.now())}, {"id", id}});
+    const auto changed =
+        database_->execute("UPDATE ledger SET object_id = :object, state = 'present', updated_ms = :now WHERE id = :id",
+                           {{"object", object_id}, {"now", to_ms(clock_.now())}, {"id", id}});
     if (changed == 0) {
         throw Error(ErrorCode::internal, "the ledger has no entry " + id);
     }
@@ -88,7 +92,8 @@ void Ledger::gone(const std::string& id) {
 
 void Ledger::object_gone(const std::string& kind, const std::string& object_id) {
     database_->execute(
-        "UPDATE ledger SET state = 'gone', updated_ms = :now WHERE kind = :kind AND object_id = :object AND state <> 'gone'",
+        "UPDATE ledger SET state = 'gone', updated_ms = :now WHERE kind = :kind AND object_id = :object AND state <> "
+        "'gone'",
         {{"now", to_ms(clock_.now())}, {"kind", kind}, {"object", object_id}});
 }
 
@@ -100,9 +105,9 @@ void Ledger::name_gone(const std::string& kind, const std::string& name) {
 
 std::vector<Entry> Ledger::open_entries(const std::optional<VmContextId>& vm_context_id) const {
     const std::string select = std::string("SELECT ") + columns + " FROM ledger WHERE state <> 'gone'";
-    const auto rows = vm_context_id
-                          ? database_->query(select + " AND vm_context_id = :vm ORDER BY id", {{"vm", vm_context_id->value}})
-                          : database_->query(select + " ORDER BY id");
+    const auto rows = vm_context_id ? database_->query(select + " AND vm_context_id = :vm ORDER BY id",
+                                                       {{"vm", vm_context_id->value}})
+                                    : database_->query(select + " ORDER BY id");
     std::vector<Entry> entries;
     entries.reserve(rows.size());
     for (const auto& row : rows) {

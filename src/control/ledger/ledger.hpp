@@ -1,6 +1,7 @@
 #pragma once
-// The ledger: every object that we create outside (decision 5). An entry is written before the object is created, confirmed with
-// its id, and leaves only when the object's absence was seen. Thread-safe; several processes share it through the database.
+// The ledger: every object that we create outside (decision 5). An entry is written before the object is created,
+// confirmed with its id, and leaves only when the object's absence was seen. Thread-safe; several processes share it
+// through the database.
 
 #include <memory>
 #include <optional>

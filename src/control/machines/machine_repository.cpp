@@ -18,8 +18,9 @@ const std::string select_machine = std::string("SELECT ") + machine_columns + " 
 Machine locked(db::Session& session, const VmContextId& id) {
     const auto row = session.query_one(select_machine + " WHERE context_id = :id", {{"id", id.value}});
     if (!row) {
-        throw Error(ErrorCode::not_found, "there is no managed machine " + id.value,
-                    {.consequence = "Nothing was changed.", .remedy = "List them: migratekit vm list", .retry_safe = true});
+        throw Error(
+            ErrorCode::not_found, "there is no managed machine " + id.value,
+            {.consequence = "Nothing was changed.", .remedy = "List them: migratekit vm list", .retry_safe = true});
     }
     return machine_from(*row);
 }
@@ -28,10 +29,12 @@ void write_status(db::Session& session, const Machine& machine, MachineStatus st
                   const JobId& job, std::int64_t now) {
     if (!is_legal(machine.status, status)) {
         throw Error(ErrorCode::internal, "machine " + machine.id.value + " cannot go from " +
-                                             std::string(to_string(machine.status)) + " to " + std::string(to_string(status)));
+                                             std::string(to_string(machine.status)) + " to " +
+                                             std::string(to_string(status)));
     }
     const auto changed = session.execute(
-        "UPDATE vm_contexts SET current_status = :status, status_ms = :now, status_reason = :reason, current_job_id = :job,"
+        "UPDATE vm_contexts SET current_status = :status, status_ms = :now, status_reason = :reason, current_job_id = "
+        ":job,"
         " version = version + 1, updated_ms = :now2 WHERE context_id = :id AND version = :version",
         {{"status", std::string(to_string(status))},
          {"now", now},
@@ -57,7 +60,8 @@ std::string free_context_id(db::Session& session, const std::string& wanted) {
 
 }  // namespace
 
-MachineRepository::MachineRepository(std::shared_ptr<db::Database> database, joblog::JobLog& job_log, const Clock& clock)
+MachineRepository::MachineRepository(std::shared_ptr<db::Database> database, joblog::JobLog& job_log,
+                                     const Clock& clock)
     : database_(std::move(database)), job_log_(job_log), clock_(clock) {}
 
 VmContextId MachineRepository::add(const CredentialId& credential, const SourceMachine& source) {
@@ -78,7 +82,8 @@ VmContextId MachineRepository::add(const CredentialId& credential, const SourceM
         session.execute(
             "INSERT INTO vm_contexts (context_id, credential_id, vcenter_uuid, instance_uuid, moref, vm_name, vm_path,"
             " specification, current_status, status_ms, boot_disk_id, version, created_ms, updated_ms)"
-            " VALUES (:id, :credential, :vcenter, :instance, :moref, :name, :path, :specification, 'discovered', :now, :boot, 1,"
+            " VALUES (:id, :credential, :vcenter, :instance, :moref, :name, :path, :specification, 'discovered', :now, "
+            ":boot, 1,"
             " :now2, :now3)",
             {{"id", id.value},
              {"credential", credential.value},
@@ -105,7 +110,10 @@ void MachineRepository::update_source(const VmContextId& id, const SourceMachine
             session.execute(
                 "INSERT INTO vm_specification_history (id, vm_context_id, specification, created_ms)"
                 " VALUES (:id, :vm, :specification, :now)",
-                {{"id", new_uuid()}, {"vm", id.value}, {"specification", specification_text(machine.source)}, {"now", now}});
+                {{"id", new_uuid()},
+                 {"vm", id.value},
+                 {"specification", specification_text(machine.source)},
+                 {"now", now}});
         }
         session.execute(
             "UPDATE vm_contexts SET moref = :moref, vm_name = :name, vm_path = :path, specification = :specification,"
@@ -148,28 +156,33 @@ Machine MachineRepository::require(const std::string& words) const {
     };
     auto found = keep([&](const Machine& m) { return m.id.value == words || m.source.name == words; });
     if (found.empty() && !words.empty()) {
-        found = keep([&](const Machine& m) { return m.id.value.starts_with(words) || m.source.name.starts_with(words); });
+        found =
+            keep([&](const Machine& m) { return m.id.value.starts_with(words) || m.source.name.starts_with(words); });
     }
     if (found.empty()) {
-        throw Error(ErrorCode::not_found, "there is no managed machine '" + words + "'",
-                    {.consequence = "Nothing was changed.", .remedy = "List them: migratekit vm list", .retry_safe = true});
+        throw Error(
+            ErrorCode::not_found, "there is no managed machine '" + words + "'",
+            {.consequence = "Nothing was changed.", .remedy = "List them: migratekit vm list", .retry_safe = true});
     }
     if (found.size() > 1) {
         std::string candidates;
         for (const auto& machine : found) {
             candidates += (candidates.empty() ? "" : ", ") + machine.id.value;
         }
-        // Said as "not found": the command line tells missing and ambiguous names with the same exit code (gui.md section 10).
-        throw Error(ErrorCode::not_found, "'" + words + "' means several machines: " + candidates,
-                    {.consequence = "Nothing was changed.", .remedy = "Use the full name or the ctx- id.", .retry_safe = true});
+        // Said as "not found": the command line tells missing and ambiguous names with the same exit code (gui.md
+        // section 10).
+        throw Error(
+            ErrorCode::not_found, "'" + words + "' means several machines: " + candidates,
+            {.consequence = "Nothing was changed.", .remedy = "Use the full name or the ctx- id.", .retry_safe = true});
     }
     return found.front();
 }
 
 std::optional<Machine> MachineRepository::find_by_source(const std::string& vcenter_uuid,
                                                          const std::string& instance_uuid) const {
-    const auto row = database_->query_one(select_machine + " WHERE vcenter_uuid = :vcenter AND instance_uuid = :instance",
-                                          {{"vcenter", vcenter_uuid}, {"instance", instance_uuid}});
+    const auto row =
+        database_->query_one(select_machine + " WHERE vcenter_uuid = :vcenter AND instance_uuid = :instance",
+                             {{"vcenter", vcenter_uuid}, {"instance", instance_uuid}});
     return row ? std::optional<Machine>(machine_from(*row)) : std::nullopt;
 }
 
@@ -206,12 +219,14 @@ void MachineRepository::set_disk_progress(const VmContextId& id, const DiskId& d
 }
 
 JobId MachineRepository::begin(const VmContextId& id, MachineAction action, MachineStatus during,
-                               const joblog::JobStart& start, const std::function<void(db::Session&, const JobId&)>& also) {
+                               const joblog::JobStart& start,
+                               const std::function<void(db::Session&, const JobId&)>& also) {
     JobId job;
     database_->transact([&](db::Session& session) {
         const auto machine = locked(session, id);
         if (!machine.current_job.empty()) {
-            throw Error(ErrorCode::conflict, "another job of " + machine.source.name + " is running: " + machine.current_job.value,
+            throw Error(ErrorCode::conflict,
+                        "another job of " + machine.source.name + " is running: " + machine.current_job.value,
                         {.consequence = "Nothing was changed.",
                          .remedy = "Wait for it (migratekit job wait " + machine.current_job.value + ") or stop it.",
                          .retry_safe = true});
@@ -244,8 +259,9 @@ std::optional<MachineStatus> MachineRepository::status_before(const JobId& job) 
     return word.is_string() ? std::optional(machine_status_from(word.get<std::string>())) : std::nullopt;
 }
 
-JobStatus MachineRepository::end_job(const VmContextId& id, const JobId& job, MachineStatus status, const std::string& reason,
-                                     const Error* error, const std::function<void(db::Session&)>& also) {
+JobStatus MachineRepository::end_job(const VmContextId& id, const JobId& job, MachineStatus status,
+                                     const std::string& reason, const Error* error,
+                                     const std::function<void(db::Session&)>& also) {
     auto outcome = JobStatus::failed;
     database_->transact([&](db::Session& session) {
         outcome = job_log_.end(session, job, error);
@@ -270,9 +286,10 @@ void MachineRepository::set_last_sync(const VmContextId& id, Instant when) {
                        {{"at", to_ms(when)}, {"id", id.value}});
 }
 
-void MachineRepository::set_last_test(const VmContextId& id, Instant when, const std::string& verdict) {
-    database_->execute("UPDATE vm_contexts SET last_test_ms = :at, last_test_verdict = :verdict WHERE context_id = :id",
-                       {{"at", to_ms(when)}, {"verdict", verdict}, {"id", id.value}});
+void MachineRepository::set_last_test(db::Session& session, const VmContextId& id, Instant when,
+                                      const std::string& verdict) {
+    session.execute("UPDATE vm_contexts SET last_test_ms = :at, last_test_verdict = :verdict WHERE context_id = :id",
+                    {{"at", to_ms(when)}, {"verdict", verdict}, {"id", id.value}});
 }
 
 }  // namespace mk::machines

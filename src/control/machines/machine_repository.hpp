@@ -25,7 +25,8 @@ class MachineRepository {
     void remove(const VmContextId& id);
 
     std::optional<Machine> find(const VmContextId& id) const;
-    /// By context id, name, or unique prefix of either. Throws Error{not_found}, or Error{conflict} naming the candidates.
+    /// By context id, name, or unique prefix of either. Throws Error{not_found}, or Error{conflict} naming the
+    /// candidates.
     Machine require(const std::string& words) const;
     std::optional<Machine> find_by_source(const std::string& vcenter_uuid, const std::string& instance_uuid) const;
     std::vector<Machine> list() const;
@@ -34,23 +35,23 @@ class MachineRepository {
     void set_disk_volume(const VmContextId& id, const DiskId& disk, const VolumeId& volume);
     void set_disk_progress(const VmContextId& id, const DiskId& disk, Bytes total, Bytes done);
 
-    /// The gate: in one transaction checks that `action` is allowed in the machine's state and that no job runs, starts the
-    /// job, and moves the machine to `during`. Throws Error{conflict} with the reason and what to do instead.
-    /// `also` may write more rows of the same start (job id given) or refuse by throwing. The status before is kept in the
-    /// job's metadata: see status_before().
+    /// The gate: in one transaction checks that `action` is allowed in the machine's state and that no job runs, starts
+    /// the job, and moves the machine to `during`. Throws Error{conflict} with the reason and what to do instead.
+    /// `also` may write more rows of the same start (job id given) or refuse by throwing. The status before is kept in
+    /// the job's metadata: see status_before().
     JobId begin(const VmContextId& id, MachineAction action, MachineStatus during, const joblog::JobStart& start,
                 const std::function<void(db::Session&, const JobId&)>& also = {});
     /// What the machine was when the job began, for jobs that end without having changed anything.
     std::optional<MachineStatus> status_before(const JobId& job) const;
     /// Moves the machine on while its job runs. The change must be in the table.
     void set_status(const VmContextId& id, MachineStatus status, const std::string& reason = {});
-    /// The job is over: in one transaction ends it (JobLog::end) and releases the machine in the state `status`, so that nobody
-    /// sees the one without the other. `also` may write more rows of the same end. Repeatable; a machine that has been removed,
-    /// or that another job holds, stays as it is.
+    /// The job is over: in one transaction ends it (JobLog::end) and releases the machine in the state `status`, so
+    /// that nobody sees the one without the other. `also` may write more rows of the same end. Repeatable; a machine
+    /// that has been removed, or that another job holds, stays as it is.
     JobStatus end_job(const VmContextId& id, const JobId& job, MachineStatus status, const std::string& reason = {},
                       const Error* error = nullptr, const std::function<void(db::Session&)>& also = {});
     void set_last_sync(const VmContextId& id, Instant when);
-    void set_last_test(const VmContextId& id, Instant when, const std::string& verdict);
+    void set_last_test(db::Session& session, const VmContextId& id, Instant when, const std::string& verdict);
 
   private:
     std::shared_ptr<db::Database> database_;

@@ -77,9 +77,10 @@ void save_disks(db::Session& session, const VmContextId& id, const SourceMachine
                                        {"is_boot", std::int64_t{disk.id == boot_disk ? 1 : 0}},
                                        {"vm", id.value},
                                        {"disk", disk.id.value}};
-        if (session.execute("UPDATE vm_disks SET position = :position, label = :label, capacity_bytes = :capacity,"
-                            " backing_uuid = :backing, is_boot = :is_boot WHERE vm_context_id = :vm AND disk_id = :disk",
-                            values) == 0) {
+        if (session.execute(
+                "UPDATE vm_disks SET position = :position, label = :label, capacity_bytes = :capacity,"
+                " backing_uuid = :backing, is_boot = :is_boot WHERE vm_context_id = :vm AND disk_id = :disk",
+                values) == 0) {
             session.execute(
                 "INSERT INTO vm_disks (vm_context_id, disk_id, position, label, capacity_bytes, backing_uuid, is_boot,"
                 " bytes_total, bytes_done) VALUES (:vm, :disk, :position, :label, :capacity, :backing, :is_boot, 0, 0)",
@@ -88,12 +89,14 @@ void save_disks(db::Session& session, const VmContextId& id, const SourceMachine
     }
 }
 
-std::string specification_text(const SourceMachine& source) { return json::dump(contracts::to_json(source)); }
+std::string specification_text(const SourceMachine& source) {
+    return json::dump(contracts::to_json(source));
+}
 
 std::string context_id_for(const std::string& vm_name, Instant now) {
     const auto iso = to_iso8601(now);  // 2026-01-31T12:00:00.000Z
-    const auto stamp = iso.substr(0, 4) + iso.substr(5, 2) + iso.substr(8, 2) + "-" + iso.substr(11, 2) + iso.substr(14, 2) +
-                       iso.substr(17, 2);
+    const auto stamp = iso.substr(0, 4) + iso.substr(5, 2) + iso.substr(8, 2) + "-" + iso.substr(11, 2) +
+                       iso.substr(14, 2) + iso.substr(17, 2);
     // 64 characters hold "ctx-", 40 of the name, the stamp and a counter.
     return "ctx-" + short_name_of(vm_name) + "-" + stamp;
 }

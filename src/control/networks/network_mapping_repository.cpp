@@ -8,7 +8,8 @@ namespace mk::networks {
 namespace {
 
 constexpr const char* select_sql =
-    "SELECT source_network, live_network_id, live_network_name, test_network_id, test_network_name FROM network_mappings";
+    "SELECT source_network, live_network_id, live_network_name, test_network_id, test_network_name FROM "
+    "network_mappings";
 
 NetworkMapping mapping_from(const db::Row& row) {
     const auto text = [&](const char* column) { return row.text_or_null(column).value_or(""); };
@@ -22,7 +23,8 @@ NetworkMappingRepository::NetworkMappingRepository(std::shared_ptr<db::Database>
     : database_(std::move(database)), clock_(clock) {}
 
 std::optional<NetworkMapping> NetworkMappingRepository::find(const std::string& source_network) const {
-    const auto row = database_->query_one(std::string(select_sql) + " WHERE source_network = :name", {{"name", source_network}});
+    const auto row =
+        database_->query_one(std::string(select_sql) + " WHERE source_network = :name", {{"name", source_network}});
     return row ? std::optional<NetworkMapping>(mapping_from(*row)) : std::nullopt;
 }
 
@@ -35,15 +37,13 @@ std::vector<NetworkMapping> NetworkMappingRepository::list() const {
 }
 
 void NetworkMappingRepository::save(const NetworkMapping& mapping) {
-    const db::Parameters values = {{"live_id", mapping.live_network_id},
-                                   {"live_name", mapping.live_network_name},
-                                   {"test_id", mapping.test_network_id},
-                                   {"test_name", mapping.test_network_name},
-                                   {"now", to_ms(clock_.now())},
-                                   {"source", mapping.source_network}};
+    const db::Parameters values = {{"live_id", mapping.live_network_id}, {"live_name", mapping.live_network_name},
+                                   {"test_id", mapping.test_network_id}, {"test_name", mapping.test_network_name},
+                                   {"now", to_ms(clock_.now())},         {"source", mapping.source_network}};
     database_->transact([&](db::Session& session) {
         if (session.execute(
-                "UPDATE network_mappings SET live_network_id = :live_id, live_network_name = :live_name, test_network_id ="
+                "UPDATE network_mappings SET live_network_id = :live_id, live_network_name = :live_name, "
+                "test_network_id ="
                 " :test_id, test_network_name = :test_name, updated_ms = :now WHERE source_network = :source",
                 values) > 0) {
             return;
@@ -58,7 +58,8 @@ void NetworkMappingRepository::save(const NetworkMapping& mapping) {
 }
 
 void NetworkMappingRepository::remove(const std::string& source_network) {
-    if (database_->execute("DELETE FROM network_mappings WHERE source_network = :source", {{"source", source_network}}) == 0) {
+    if (database_->execute("DELETE FROM network_mappings WHERE source_network = :source",
+                           {{"source", source_network}}) == 0) {
         throw Error(ErrorCode::not_found, "the source network '" + source_network + "' is not mapped");
     }
 }

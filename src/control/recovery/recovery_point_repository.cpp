@@ -24,8 +24,10 @@ RecoveryPointDisk disk_from(const db::Row& row) {
 
 void insert_disk(db::Session& session, const RecoveryPointId& point, const RecoveryPointDisk& disk) {
     session.execute(
-        "INSERT INTO recovery_point_disks (recovery_point_id, disk_id, volume_id, change_id, backing_uuid, capacity_bytes,"
-        " incremental, bytes_changed, bytes_sent) VALUES (:point, :disk, :volume, :change_id, :backing, :capacity, :incremental,"
+        "INSERT INTO recovery_point_disks (recovery_point_id, disk_id, volume_id, change_id, backing_uuid, "
+        "capacity_bytes,"
+        " incremental, bytes_changed, bytes_sent) VALUES (:point, :disk, :volume, :change_id, :backing, :capacity, "
+        ":incremental,"
         " :changed, :sent)",
         {{"point", point.value},
          {"disk", disk.disk_id.value},
@@ -84,14 +86,16 @@ void RecoveryPointRepository::mark_applied(const RecoveryPointId& id,
 
 void RecoveryPointRepository::forget_digest(const VmContextId& vm, const DiskId& disk) {
     if (const auto point = latest(vm)) {
-        database_->execute("UPDATE recovery_point_disks SET digest = NULL WHERE recovery_point_id = :id AND disk_id = :disk",
-                           {{"id", point->id.value}, {"disk", disk.value}});
+        database_->execute(
+            "UPDATE recovery_point_disks SET digest = NULL WHERE recovery_point_id = :id AND disk_id = :disk",
+            {{"id", point->id.value}, {"disk", disk.value}});
     }
 }
 
 void RecoveryPointRepository::set_digest(const RecoveryPointId& id, const DiskId& disk, const std::string& digest) {
-    database_->execute("UPDATE recovery_point_disks SET digest = :digest WHERE recovery_point_id = :id AND disk_id = :disk",
-                       {{"digest", digest}, {"id", id.value}, {"disk", disk.value}});
+    database_->execute(
+        "UPDATE recovery_point_disks SET digest = :digest WHERE recovery_point_id = :id AND disk_id = :disk",
+        {{"digest", digest}, {"id", id.value}, {"disk", disk.value}});
 }
 
 RecoveryPoint RecoveryPointRepository::with_disks(const db::Row& row) const {
@@ -102,10 +106,11 @@ RecoveryPoint RecoveryPointRepository::with_disks(const db::Row& row) const {
     point.snapshot_time = from_ms(row.number("snapshot_ms"));
     point.consistency = row.text("consistency");
     point.applied = row.text("state") == "applied";
-    for (const auto& disk : database_->query(
-             "SELECT disk_id, volume_id, change_id, backing_uuid, capacity_bytes, incremental, bytes_changed, bytes_sent, digest"
-             " FROM recovery_point_disks WHERE recovery_point_id = :id ORDER BY disk_id",
-             {{"id", point.id.value}})) {
+    for (const auto& disk :
+         database_->query("SELECT disk_id, volume_id, change_id, backing_uuid, capacity_bytes, incremental, "
+                          "bytes_changed, bytes_sent, digest"
+                          " FROM recovery_point_disks WHERE recovery_point_id = :id ORDER BY disk_id",
+                          {{"id", point.id.value}})) {
         point.disks.push_back(disk_from(disk));
     }
     return point;
@@ -124,10 +129,11 @@ std::optional<RecoveryPoint> RecoveryPointRepository::of_job(const JobId& job) c
 
 std::vector<RecoveryPoint> RecoveryPointRepository::list(const VmContextId& vm, int limit) const {
     std::vector<RecoveryPoint> points;
-    for (const auto& row : database_->query(std::string("SELECT ") + point_columns +
-                                                " FROM recovery_points WHERE vm_context_id = :vm ORDER BY id DESC LIMIT " +
-                                                std::to_string(std::clamp(limit, 1, 1000)),
-                                            {{"vm", vm.value}})) {
+    for (const auto& row :
+         database_->query(std::string("SELECT ") + point_columns +
+                              " FROM recovery_points WHERE vm_context_id = :vm ORDER BY id DESC LIMIT " +
+                              std::to_string(std::clamp(limit, 1, 1000)),
+                          {{"vm", vm.value}})) {
         points.push_back(with_disks(row));
     }
     return points;

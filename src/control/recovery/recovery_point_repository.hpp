@@ -16,13 +16,14 @@ class RecoveryPointRepository {
   public:
     RecoveryPointRepository(std::shared_ptr<db::Database> database, const Clock& clock);
 
-    /// Writes the commit record (state "committed", digests still unknown) inside the caller's transaction. One per job.
+    /// Writes the commit record (state "committed", digests still unknown) inside the caller's transaction. One per
+    /// job.
     RecoveryPointId commit(db::Session& session, const RecoveryPoint& point);
     /// Every byte is on its volume: digests by disk are stored, the state becomes "applied".
     void mark_applied(const RecoveryPointId& id, const std::vector<std::pair<DiskId, std::string>>& digests);
 
-    /// The volume of the disk is about to be grown: its digest will be another one with the same bytes in front. Clears the one of
-    /// the machine's newest point; whoever needs it reads the volume anew. No effect when there is none.
+    /// The volume of the disk is about to be grown: its digest will be another one with the same bytes in front. Clears
+    /// the one of the machine's newest point; whoever needs it reads the volume anew. No effect when there is none.
     void forget_digest(const VmContextId& vm, const DiskId& disk);
     void set_digest(const RecoveryPointId& id, const DiskId& disk, const std::string& digest);
 

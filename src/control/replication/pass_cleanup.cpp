@@ -47,7 +47,8 @@ class Cleanup {
 
     bool has_source_entry() const {
         const auto entries = use_.ledger.open_entries(vm_);
-        return std::any_of(entries.begin(), entries.end(), [&](const auto& e) { return e.name == source_snapshot_name(job_); });
+        return std::any_of(entries.begin(), entries.end(),
+                           [&](const auto& e) { return e.name == source_snapshot_name(job_); });
     }
 
     void wait_for_end() {
@@ -90,7 +91,9 @@ class Cleanup {
 
 }  // namespace
 
-std::string source_snapshot_name(const JobId& job) { return "migratekit-" + job.value; }
+std::string source_snapshot_name(const JobId& job) {
+    return "migratekit-" + job.value;
+}
 
 std::vector<std::string> clean_up_pass(Collaborators& use, const JobId& job, const VmContextId& vm) {
     const auto point = use.recovery_points.of_job(job);

@@ -14,23 +14,23 @@ namespace {
 
 using std::chrono::steady_clock;
 
-const Advice last_point_is_safe = {.consequence = "The last recovery point is unchanged.",
-                                   .remedy = "Start the sync again.",
-                                   .retry_safe = true};
+const Advice last_point_is_safe = {
+    .consequence = "The last recovery point is unchanged.", .remedy = "Start the sync again.", .retry_safe = true};
 
 }  // namespace
 
 std::vector<joblog::StepPlan> pass_steps() {
-    return {{"source-check", "Check the source machine", 1},   {"volume-preparation", "Prepare the volumes", 3},
-            {"write-session", "Open the write sessions", 1},   {"copy", "Copy changed data", 30},
-            {"verification", "Verify what arrived", 4},        {"commit", "Commit the recovery point", 4}};
+    return {{"source-check", "Check the source machine", 1}, {"volume-preparation", "Prepare the volumes", 3},
+            {"write-session", "Open the write sessions", 1}, {"copy", "Copy changed data", 30},
+            {"verification", "Verify what arrived", 4},      {"commit", "Commit the recovery point", 4}};
 }
 
 PassCoordinator::PassCoordinator(Collaborators& use, JobId job, VmContextId vm, bool full)
     : use_(use), job_(std::move(job)), vm_(std::move(vm)), full_(full) {}
 
 RecoveryPoint PassCoordinator::run(const std::stop_token& stop) {
-    const auto step = [&](const char* name, void (PassCoordinator::*body)(joblog::StepContext&, const std::stop_token&)) {
+    const auto step = [&](const char* name,
+                          void (PassCoordinator::*body)(joblog::StepContext&, const std::stop_token&)) {
         throw_if_cancelled(stop);
         use_.job_log.run_step(job_, name, [&](joblog::StepContext& context) { (this->*body)(context, stop); });
     };
@@ -88,7 +88,8 @@ void PassCoordinator::prepare_volumes(joblog::StepContext& step, const std::stop
         volume = use_.volumes.attach_to_appliance(volume.volume_id, stop);
         use_.machines.set_disk_volume(vm_, disk.id, volume.volume_id);
         volumes_.push_back(volume);
-        step.detail(std::to_string(volumes_.size()) + " of " + std::to_string(machine_.source.disks.size()) + " volumes ready");
+        step.detail(std::to_string(volumes_.size()) + " of " + std::to_string(machine_.source.disks.size()) +
+                    " volumes ready");
     }
 }
 
@@ -152,12 +153,14 @@ contracts::PassRequest PassCoordinator::pass_request() const {
 
 void PassCoordinator::copy(joblog::StepContext& step, const std::stop_token& stop) {
     // The snapshot is in the ledger before anybody can create it (decision 5).
-    const auto entry = use_.ledger.intend(ledger::Site::source, "vsphere_snapshot", source_snapshot_name(job_), vm_, job_);
+    const auto entry =
+        use_.ledger.intend(ledger::Site::source, "vsphere_snapshot", source_snapshot_name(job_), vm_, job_);
     use_.source.start_pass(pass_request(), stop);
     const auto last = follow_copy(step, stop);
     if (last.state == "completed") {
         if (!last.result) {
-            throw Error(ErrorCode::internal, "the VMA reported a completed pass without a result").advised(last_point_is_safe);
+            throw Error(ErrorCode::internal, "the VMA reported a completed pass without a result")
+                .advised(last_point_is_safe);
         }
         require_every_disk(*last.result);
         // The engine reports success only after it saw the snapshot gone.
@@ -172,14 +175,16 @@ void PassCoordinator::copy(joblog::StepContext& step, const std::stop_token& sto
     if (last.error) {
         throw contracts::error_from(*last.error).within("copying " + machine_.source.name).advised(last_point_is_safe);
     }
-    throw Error(ErrorCode::unavailable, "the replication engine at the VMware site ended without a result (" + last.state + ")")
+    throw Error(ErrorCode::unavailable,
+                "the replication engine at the VMware site ended without a result (" + last.state + ")")
         .advised(last_point_is_safe);
 }
 
 /// A disk that is missing in the answer must not be missing in the recovery point without a word (DD 28).
 void PassCoordinator::require_every_disk(const contracts::PassResult& result) const {
     const auto has = [&](const DiskId& id) {
-        return std::count_if(result.disks.begin(), result.disks.end(), [&](const auto& d) { return d.disk_id == id; }) == 1;
+        return std::count_if(result.disks.begin(), result.disks.end(),
+                             [&](const auto& d) { return d.disk_id == id; }) == 1;
     };
     const bool complete = std::all_of(volumes_.begin(), volumes_.end(), [&](const auto& v) { return has(v.disk_id); });
     if (!complete || result.disks.size() != volumes_.size()) {
@@ -308,7 +313,8 @@ void PassCoordinator::apply(const RecoveryPoint& point, joblog::StepContext& ste
                          .remedy = "Remove the machine from management and add it again."});
         }
         // From here on stopping would leave a volume between two points, so the stop token is not obeyed.
-        const auto digest = use_.volumes.commit(session->session_id, [&](const std::string& text) { step.detail(text); }, {});
+        const auto digest =
+            use_.volumes.commit(session->session_id, [&](const std::string& text) { step.detail(text); }, {});
         digests.emplace_back(disk.disk_id, digest);
         step.detail(std::to_string(digests.size()) + " of " + std::to_string(point.disks.size()) + " volumes applied");
     }
@@ -317,6 +323,8 @@ void PassCoordinator::apply(const RecoveryPoint& point, joblog::StepContext& ste
     use_.recovery_points.mark_applied(point.id, digests);
 }
 
-std::vector<std::string> PassCoordinator::clean_up() { return clean_up_pass(use_, job_, vm_); }
+std::vector<std::string> PassCoordinator::clean_up() {
+    return clean_up_pass(use_, job_, vm_);
+}
 
 }  // namespace mk::replication

@@ -1,11 +1,12 @@
 #pragma once
-// One replication pass of one machine as the OMA sees it: check the source, prepare volumes and write sessions, let the VMA
-// copy, verify what arrived, commit (architecture.md section 4). Used by the replication job and by a live failover's final sync.
+// One replication pass of one machine as the OMA sees it: check the source, prepare volumes and write sessions, let the
+// VMA copy, verify what arrived, commit (architecture.md section 4). Used by the replication job and by a live
+// failover's final sync.
 //
 //   source-check -> volume-preparation -> write-session -> copy -> verification -> commit
 //
-// Anything that fails before the commit record leaves the last recovery point untouched; after it, apply() is repeated until it
-// is done. One object per job; runs on the job's thread.
+// Anything that fails before the commit record leaves the last recovery point untouched; after it, apply() is repeated
+// until it is done. One object per job; runs on the job's thread.
 
 #include <optional>
 #include <stop_token>

@@ -41,10 +41,12 @@ class ReplicaVolumes {
     virtual void detach(const VolumeId& volume, const std::stop_token& stop) = 0;
     virtual void remove(const VolumeId& volume, const std::stop_token& stop) = 0;
 
-    virtual contracts::WriteSession open_session(const contracts::OpenWriteSession& request, const std::stop_token& stop) = 0;
+    virtual contracts::WriteSession open_session(const contracts::OpenWriteSession& request,
+                                                 const std::stop_token& stop) = 0;
     virtual std::vector<contracts::WriteSession> sessions_of(const JobId& job, const std::stop_token& stop) = 0;
     /// Ranges whose bytes on the target differ from the digest.
-    virtual std::vector<Range> verify(const WriteSessionId& session, const std::vector<contracts::DigestedRange>& ranges,
+    virtual std::vector<Range> verify(const WriteSessionId& session,
+                                      const std::vector<contracts::DigestedRange>& ranges,
                                       const std::stop_token& stop) = 0;
     /// Applies and closes the session; returns the digest of the whole volume. Safe to repeat.
     virtual std::string commit(const WriteSessionId& session, const Report& report, const std::stop_token& stop) = 0;

@@ -5,9 +5,11 @@ namespace mk::replication {
 ReplicationRepository::ReplicationRepository(std::shared_ptr<db::Database> database, const Clock& clock)
     : database_(std::move(database)), clock_(clock) {}
 
-void ReplicationRepository::add(db::Session& session, const JobId& job, const VmContextId& vm, const std::string& type) {
+void ReplicationRepository::add(db::Session& session, const JobId& job, const VmContextId& vm,
+                                const std::string& type) {
     session.execute(
-        "INSERT INTO replication_jobs (job_id, vm_context_id, replication_type, status, current_operation, vma_sync_type,"
+        "INSERT INTO replication_jobs (job_id, vm_context_id, replication_type, status, current_operation, "
+        "vma_sync_type,"
         " bytes_total, bytes_done, bytes_sent, bytes_zeroed, bytes_per_second, created_ms)"
         " VALUES (:job, :vm, :type, 'replicating', 'Preparing', '', 0, 0, 0, 0, 0, :now)",
         {{"job", job.value}, {"vm", vm.value}, {"type", type}, {"now", to_ms(clock_.now())}});
@@ -22,8 +24,10 @@ void ReplicationRepository::set_operation(const JobId& job, const std::string& o
 void ReplicationRepository::set_progress(const JobId& job, const contracts::PassProgress& progress) {
     database_->execute(
         "UPDATE replication_jobs SET current_operation = :operation, vma_sync_type = :sync_type,"
-        " replication_type = CASE WHEN :sync_type2 = '' THEN replication_type ELSE :sync_type3 END, vma_eta_seconds = :eta,"
-        " bytes_total = :total, bytes_done = :done, bytes_sent = :sent, bytes_zeroed = :zeroed, bytes_per_second = :rate,"
+        " replication_type = CASE WHEN :sync_type2 = '' THEN replication_type ELSE :sync_type3 END, vma_eta_seconds = "
+        ":eta,"
+        " bytes_total = :total, bytes_done = :done, bytes_sent = :sent, bytes_zeroed = :zeroed, bytes_per_second = "
+        ":rate,"
         " heartbeat_ms = :heartbeat WHERE job_id = :job",
         {{"operation", progress.stage},
          {"sync_type", progress.sync_type},
@@ -53,8 +57,10 @@ void ReplicationRepository::end(db::Session& session, const JobId& job, const st
 
 std::optional<ReplicationJob> ReplicationRepository::find(const JobId& job) const {
     const auto row = database_->query_one(
-        "SELECT job_id, vm_context_id, replication_type, status, current_operation, vma_sync_type, vma_eta_seconds, bytes_total,"
-        " bytes_done, bytes_sent, bytes_zeroed, bytes_per_second, heartbeat_ms, created_ms, completed_ms FROM replication_jobs"
+        "SELECT job_id, vm_context_id, replication_type, status, current_operation, vma_sync_type, vma_eta_seconds, "
+        "bytes_total,"
+        " bytes_done, bytes_sent, bytes_zeroed, bytes_per_second, heartbeat_ms, created_ms, completed_ms FROM "
+        "replication_jobs"
         " WHERE job_id = :job",
         {{"job", job.value}});
     if (!row) {

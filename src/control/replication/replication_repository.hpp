@@ -37,7 +37,8 @@ class ReplicationRepository {
     void add(db::Session& session, const JobId& job, const VmContextId& vm, const std::string& type);
     void set_operation(const JobId& job, const std::string& operation);
     void set_progress(const JobId& job, const contracts::PassProgress& progress);
-    void end(db::Session& session, const JobId& job, const std::string& status, const std::string& operation, const std::string& error);
+    void end(db::Session& session, const JobId& job, const std::string& status, const std::string& operation,
+             const std::string& error);
     std::optional<ReplicationJob> find(const JobId& job) const;
 
   private:

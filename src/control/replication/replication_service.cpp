@@ -23,8 +23,9 @@ JobId ReplicationService::start(const VmContextId& vm, bool full, const std::str
                                  .vm_context_id = vm,
                                  .metadata = full ? "{\"full\":true}" : "{\"full\":false}",
                                  .steps = pass_steps()};
-    const auto job = use_.machines.begin(vm, full ? MachineAction::full_sync : MachineAction::sync, status_during(base), start,
-                                         [&](db::Session& session, const JobId& id) { use_.replications.add(session, id, vm, type); });
+    const auto job = use_.machines.begin(
+        vm, full ? MachineAction::full_sync : MachineAction::sync, status_during(base), start,
+        [&](db::Session& session, const JobId& id) { use_.replications.add(session, id, vm, type); });
     try {
         runner_.start(job, [this, job, vm, full](const std::stop_token& stop) { run(job, vm, full, stop); });
     } catch (const Error& error) {
@@ -57,8 +58,9 @@ void ReplicationService::run(const JobId& job, const VmContextId& vm, bool full,
 
 void ReplicationService::succeed(const JobId& job, const VmContextId& vm) {
     runner_.insist(job, [&] {
-        use_.machines.end_job(vm, job, MachineStatus::ready_for_failover, {}, nullptr,
-                              [&](db::Session& session) { use_.replications.end(session, job, "completed", "Completed", ""); });
+        use_.machines.end_job(vm, job, MachineStatus::ready_for_failover, {}, nullptr, [&](db::Session& session) {
+            use_.replications.end(session, job, "completed", "Completed", "");
+        });
     });
 }
 
@@ -68,15 +70,18 @@ MachineStatus ReplicationService::status_after(const VmContextId& vm, const Erro
         return MachineStatus::discovered;
     }
     // A point that is recorded but not on its volumes cannot be failed over to: not "ready", whoever stopped the sync.
-    return error.code() == ErrorCode::cancelled && point->applied ? MachineStatus::ready_for_failover : MachineStatus::failed;
+    return error.code() == ErrorCode::cancelled && point->applied ? MachineStatus::ready_for_failover
+                                                                  : MachineStatus::failed;
 }
 
 void ReplicationService::fail(const JobId& job, const VmContextId& vm, const Error& error) {
     runner_.insist(job, [&] {
         const auto point = use_.recovery_points.of_job(job);
         if (point && !point->applied) {
-            // The commit record stands: the sessions hold the rest and must not be aborted. The next pass finishes the apply.
-            use_.job_log.log(job, joblog::Level::warn, "The recovery point is recorded; applying it goes on with the next sync");
+            // The commit record stands: the sessions hold the rest and must not be aborted. The next pass finishes the
+            // apply.
+            use_.job_log.log(job, joblog::Level::warn,
+                             "The recovery point is recorded; applying it goes on with the next sync");
         }
         for (const auto& left : clean_up_pass(use_, job, vm)) {
             use_.job_log.log(job, joblog::Level::warn, "Not cleaned up yet, the next sync does it: " + left);
@@ -119,6 +124,8 @@ void ReplicationService::settle(const joblog::Job& job) {
     succeed(job.id, job.vm_context_id);
 }
 
-void ReplicationService::stop() { runner_.stop(); }
+void ReplicationService::stop() {
+    runner_.stop();
+}
 
 }  // namespace mk::replication

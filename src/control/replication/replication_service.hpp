@@ -17,10 +17,11 @@ class ReplicationService {
     JobId start(const VmContextId& vm, bool full, const std::string& owner);
     /// Asks a running job to stop; a commit that has begun is finished all the same. Throws Error{not_found}.
     void cancel(const JobId& job);
-    /// At start-up: a pass whose commit record is written is finished, any other is cleaned up and its job ends as failed.
+    /// At start-up: a pass whose commit record is written is finished, any other is cleaned up and its job ends as
+    /// failed.
     void settle_interrupted();
-    /// Running passes are stopped and cleaned up; one that is past its commit record is finished. What cannot be recorded any more
-    /// is settled at the next start. Idempotent.
+    /// Running passes are stopped and cleaned up; one that is past its commit record is finished. What cannot be
+    /// recorded any more is settled at the next start. Idempotent.
     void stop();
 
   private:

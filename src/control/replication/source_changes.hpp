@@ -11,8 +11,8 @@
 
 namespace mk::replication {
 
-/// Throws Error{conflict, native "SourceChanged"} naming every disk that was added, removed, replaced, grown or shrunk, with the
-/// remedy. With `full` a grown, added or replaced disk is accepted (the copy starts anew for it).
+/// Throws Error{conflict, native "SourceChanged"} naming every disk that was added, removed, replaced, grown or shrunk,
+/// with the remedy. With `full` a grown, added or replaced disk is accepted (the copy starts anew for it).
 void require_unchanged_disks(const std::vector<machines::MachineDisk>& known, const SourceMachine& now, bool full);
 
 }  // namespace mk::replication

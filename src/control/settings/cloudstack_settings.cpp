@@ -18,8 +18,10 @@ constexpr const char* update_sql =
     " test_network_id = :test_network, oma_vm_id = :oma_vm, updated_ms = :now WHERE id = :id";
 constexpr const char* insert_sql =
     "INSERT INTO ossea_configs (id, api_url, certificate_sha256, api_key_sealed, secret_key_sealed, zone_id, zone_name,"
-    " template_id, service_offering_id, disk_offering_id, network_id, test_network_id, oma_vm_id, created_ms, updated_ms)"
-    " VALUES (:id, :api_url, :certificate, :api_key, :secret_key, :zone_id, :zone_name, :template_id, :service_offering,"
+    " template_id, service_offering_id, disk_offering_id, network_id, test_network_id, oma_vm_id, created_ms, "
+    "updated_ms)"
+    " VALUES (:id, :api_url, :certificate, :api_key, :secret_key, :zone_id, :zone_name, :template_id, "
+    ":service_offering,"
     " :disk_offering, :network, :test_network, :oma_vm, :created, :now)";
 
 }  // namespace
@@ -31,7 +33,8 @@ CloudStackSettingsRepository::CloudStackSettingsRepository(std::shared_ptr<db::D
 std::optional<CloudStackSettings> CloudStackSettingsRepository::find() const {
     const auto row = database_->query_one(
         "SELECT api_url, certificate_sha256, api_key_sealed, secret_key_sealed, zone_id, zone_name, template_id,"
-        " service_offering_id, disk_offering_id, network_id, test_network_id, oma_vm_id FROM ossea_configs WHERE id = :id",
+        " service_offering_id, disk_offering_id, network_id, test_network_id, oma_vm_id FROM ossea_configs WHERE id = "
+        ":id",
         {{"id", std::string(row_id)}});
     if (!row) {
         return std::nullopt;
@@ -57,7 +60,9 @@ CloudStackSettings CloudStackSettingsRepository::require() const {
     auto found = find();
     if (!found) {
         throw Error(ErrorCode::conflict, "CloudStack is not configured",
-                    {.consequence = "Nothing was changed.", .remedy = "Run: migratekit cloudstack connect", .retry_safe = true});
+                    {.consequence = "Nothing was changed.",
+                     .remedy = "Run: migratekit cloudstack connect",
+                     .retry_safe = true});
     }
     return std::move(*found);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// How to reach CloudStack and what to use there: one row of ossea_configs, updated in place (S6c). Keys are sealed; everything
-// else is readable. Used by oma-api and by volume-daemon through the shared database. Thread-safe.
+// How to reach CloudStack and what to use there: one row of ossea_configs, updated in place (S6c). Keys are sealed;
+// everything else is readable. Used by oma-api and by volume-daemon through the shared database. Thread-safe.
 
 #include <memory>
 #include <optional>
@@ -20,12 +20,12 @@ struct CloudStackSettings {
     Secret secret_key;
     std::string zone_id;
     std::string zone_name;
-    std::string template_id;          ///< any Ready KVM template: its root is thrown away
+    std::string template_id;  ///< any Ready KVM template: its root is thrown away
     std::string service_offering_id;
-    std::string disk_offering_id;     ///< customized, for replica volumes
-    std::string network_id;           ///< default for live failovers
-    std::string test_network_id;      ///< default for tests: isolated
-    CloudMachineId appliance_vm_id;   ///< the OMA's own machine (E12)
+    std::string disk_offering_id;    ///< customized, for replica volumes
+    std::string network_id;          ///< default for live failovers
+    std::string test_network_id;     ///< default for tests: isolated
+    CloudMachineId appliance_vm_id;  ///< the OMA's own machine (E12)
 };
 
 class CloudStackSettingsRepository {

@@ -20,7 +20,9 @@ Error unresolved(const char* kind, const std::string& wanted, const std::vector<
     return {ErrorCode::invalid,
             wanted.empty() ? std::string("this CloudStack offers no usable ") + kind
                            : std::string("this CloudStack has no usable ") + kind + " '" + wanted + "'",
-            {.consequence = "Nothing was changed.", .remedy = "There is: " + names_of(resources) + ".", .retry_safe = true}};
+            {.consequence = "Nothing was changed.",
+             .remedy = "There is: " + names_of(resources) + ".",
+             .retry_safe = true}};
 }
 
 Resource resolve(const char* kind, const std::string& wanted, const std::vector<Resource>& resources) {
@@ -55,8 +57,9 @@ CloudStackSettings CloudStackSetup::complete(CloudStackSettings access) const {
         return repository_.require();
     }
     if (access.api_key.empty() || access.secret_key.empty()) {
-        throw Error(ErrorCode::invalid, "the API key or the secret key is missing",
-                    {.consequence = "Nothing was changed.", .remedy = "Give both keys of the account.", .retry_safe = true});
+        throw Error(
+            ErrorCode::invalid, "the API key or the secret key is missing",
+            {.consequence = "Nothing was changed.", .remedy = "Give both keys of the account.", .retry_safe = true});
     }
     return access;
 }
@@ -65,7 +68,8 @@ Resources CloudStackSetup::discover(CloudStackSettings access, const std::stop_t
     return discovery_.discover(complete(std::move(access)), stop);
 }
 
-CloudStackSettings CloudStackSetup::configure(CloudStackSettings access, const Choice& choice, const std::stop_token& stop) {
+CloudStackSettings CloudStackSetup::configure(CloudStackSettings access, const Choice& choice,
+                                              const std::stop_token& stop) {
     auto chosen = complete(std::move(access));
     // Networks, templates and offerings depend on the zone, so the zone is chosen first.
     chosen.zone_id.clear();
@@ -77,7 +81,8 @@ CloudStackSettings CloudStackSetup::configure(CloudStackSettings access, const C
     chosen.service_offering_id = resolve("service offering", choice.service_offering, found.service_offerings).id;
     chosen.disk_offering_id = resolve("disk offering", choice.disk_offering, found.disk_offerings).id;
     chosen.network_id = choice.network.empty() ? "" : resolve("network", choice.network, found.networks).id;
-    chosen.test_network_id = choice.test_network.empty() ? "" : resolve("network", choice.test_network, found.networks).id;
+    chosen.test_network_id =
+        choice.test_network.empty() ? "" : resolve("network", choice.test_network, found.networks).id;
     chosen.appliance_vm_id.value = resolve_own_machine(choice.appliance_vm, found);
     repository_.save(chosen);
     return chosen;

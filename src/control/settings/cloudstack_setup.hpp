@@ -25,8 +25,8 @@ struct Resources {
     std::vector<Resource> service_offerings;
     std::vector<Resource> disk_offerings;  ///< usable: customized
     std::vector<Resource> networks;
-    std::vector<Resource> machines;        ///< candidates for the appliance's own machine
-    std::string own_machine_id;            ///< when it was found by itself
+    std::vector<Resource> machines;  ///< candidates for the appliance's own machine
+    std::string own_machine_id;      ///< when it was found by itself
 };
 
 /// Implemented in apps/oma-api over target/cloudstack.

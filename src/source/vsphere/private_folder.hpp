@@ -1,8 +1,11 @@
 #pragma once
 // A temporary folder that only we can enter, for sockets, cookie and certificate files of readers. Removed with its
-// content.
+// content. A process that was killed leaves its folder behind; the next one that makes a folder removes it: a folder
+// belongs to somebody as long as its lock file is locked.
 
 #include <string>
+
+#include "os/file.hpp"
 
 namespace mk::vsphere {
 
@@ -19,6 +22,7 @@ class PrivateFolder {
 
   private:
     std::string path_;
+    os::Descriptor lock_;
 };
 
 }  // namespace mk::vsphere

@@ -75,6 +75,7 @@ struct FreezeOptions {
     std::string quiesce = "try";  ///< never, try, required
     std::function<void(std::string_view stage)> on_stage{};
     /// Called with moref and name as soon as the snapshot exists, before anything else can fail.
+    /// Called again when tracking turns out not to be active: the first snapshot is then removed and replaced.
     std::function<void(const std::string& moref, const std::string& name)> on_snapshot{};
 };
 

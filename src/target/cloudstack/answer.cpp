@@ -1,10 +1,10 @@
 #include "target/cloudstack/answer.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
+
+#include <fmt/core.h>
 
 #include "base/json_fields.hpp"
 
@@ -22,27 +22,36 @@ struct Meaning {
 constexpr std::array meanings{
     Meaning{400, ErrorCode::internal, "", false},
     Meaning{401, ErrorCode::unauthenticated,
-            "Check the API key and the secret key of the CloudStack settings, that the user is enabled and may use this command, and "
+            "Check the API key and the secret key of the CloudStack settings, that the user is enabled and may use "
+            "this command, and "
             "that the clocks of appliance and management server agree.",
             true},
     Meaning{405, ErrorCode::forbidden, "The address does not accept this kind of request. Check the API URL.", true},
     Meaning{411, ErrorCode::forbidden, "Use an API user without two-factor authentication.", true},
-    Meaning{429, ErrorCode::exhausted, "CloudStack limits the rate of requests of this account. Try again later.", true},
+    Meaning{429, ErrorCode::exhausted, "CloudStack limits the rate of requests of this account. Try again later.",
+            true},
     Meaning{430, ErrorCode::internal, "", false},
     Meaning{431, ErrorCode::invalid, "", false},
-    Meaning{432, ErrorCode::forbidden, "This CloudStack does not offer the command. Check its version and the user's role.", true},
+    Meaning{432, ErrorCode::forbidden,
+            "This CloudStack does not offer the command. Check its version and the user's role.", true},
     Meaning{503, ErrorCode::unavailable, "The management server is starting or in maintenance. Try again later.", true},
     Meaning{530, ErrorCode::external, "Look at the events in CloudStack and at the management server's log.", false},
-    Meaning{531, ErrorCode::forbidden, "The API user has no right to this object. Check account, domain and project.", true},
-    Meaning{532, ErrorCode::exhausted, "A limit of the CloudStack account is reached. Raise it or free resources.", true},
-    Meaning{533, ErrorCode::unavailable, "CloudStack has not enough capacity now. Free capacity or try again later.", true},
-    Meaning{534, ErrorCode::unavailable, "A CloudStack resource is unavailable. Check hosts and storage, then try again.", true},
+    Meaning{531, ErrorCode::forbidden, "The API user has no right to this object. Check account, domain and project.",
+            true},
+    Meaning{532, ErrorCode::exhausted, "A limit of the CloudStack account is reached. Raise it or free resources.",
+            true},
+    Meaning{533, ErrorCode::unavailable, "CloudStack has not enough capacity now. Free capacity or try again later.",
+            true},
+    Meaning{534, ErrorCode::unavailable,
+            "A CloudStack resource is unavailable. Check hosts and storage, then try again.", true},
     Meaning{535, ErrorCode::exhausted, "A CloudStack resource limit is reached. Raise it or free resources.", true},
     Meaning{536, ErrorCode::unavailable, "A CloudStack resource is in use. Try again later.", true},
     Meaning{537, ErrorCode::conflict, "A network rule is in conflict. Check the network in CloudStack.", true},
 };
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+    return text.find(part) != std::string_view::npos;
+}
 
 /// Numbers may arrive as text.
 int number_of(const Json& object, const char* field) {
@@ -64,8 +73,8 @@ int number_of(const Json& object, const char* field) {
 Error foreign_answer(int http_status, const std::string& command) {
     const auto kind = http_status >= 500 || http_status == 200 ? ErrorCode::unavailable : ErrorCode::external;
     return Error(kind,
-                 fmt::format("CloudStack command {}: HTTP status {} with an answer that is not from CloudStack's API", command,
-                             http_status),
+                 fmt::format("CloudStack command {}: HTTP status {} with an answer that is not from CloudStack's API",
+                             command, http_status),
                  {.remedy = "Check the API URL; the management server may also be starting.", .retry_safe = true})
         .with_native(std::to_string(http_status));
 }

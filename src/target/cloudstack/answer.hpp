@@ -19,11 +19,12 @@ inline constexpr std::string_view job_still_running = "JobStillRunning";
 /// True for both of the above.
 bool is_outcome_unknown(const Error& error);
 
-/// The typed error for `errorcode`; native() is the code as text ("530"). `command` says what failed: a command or a job.
+/// The typed error for `errorcode`; native() is the code as text ("530"). `command` says what failed: a command or a
+/// job.
 Error error_of(int code, const std::string& text, const std::string& command);
 
-/// The content of the single top-level key, whatever its name. Throws the typed Error when it carries an error code or the
-/// status is not 200, Error{unavailable} for an answer that is not CloudStack's (a proxy, a starting server).
+/// The content of the single top-level key, whatever its name. Throws the typed Error when it carries an error code or
+/// the status is not 200, Error{unavailable} for an answer that is not CloudStack's (a proxy, a starting server).
 Json open_envelope(int http_status, const std::string& body, const std::string& command);
 
 /// From "... retry after [1500] ms"; 1 s when the text does not say.

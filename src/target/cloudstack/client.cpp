@@ -1,10 +1,10 @@
 #include "target/cloudstack/client.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <mutex>
 #include <vector>
+
+#include <fmt/core.h>
 
 #include "base/log.hpp"
 #include "http/url.hpp"
@@ -17,7 +17,9 @@ using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 using SteadyClock = std::chrono::steady_clock;
 
-bool is_reading(const std::string& command) { return command.starts_with("list") || command.starts_with("query"); }
+bool is_reading(const std::string& command) {
+    return command.starts_with("list") || command.starts_with("query");
+}
 
 Error unknown_outcome(const std::string& cause) {
     return Error(ErrorCode::timeout, cause,
@@ -72,8 +74,10 @@ std::string complete_url(const std::string& url) {
     auto path = slash == std::string::npos ? std::string() : rest.substr(slash);
     const bool is_known_scheme = scheme.empty() || scheme == "http" || scheme == "https";
     if (host.empty() || !is_known_scheme || rest.find_first_of(" ?#@") != std::string::npos) {
-        throw Error(ErrorCode::invalid, "the CloudStack address is not valid",
-                    {.remedy = "Enter it as host:port, for example cloud.example.com:8080, or as a URL without user and query."});
+        throw Error(
+            ErrorCode::invalid, "the CloudStack address is not valid",
+            {.remedy =
+                 "Enter it as host:port, for example cloud.example.com:8080, or as a URL without user and query."});
     }
     if (scheme.empty()) {
         const auto colon = host.rfind(':');
@@ -129,7 +133,8 @@ struct Client::Impl {
         return request;
     }
 
-    Json send_once(const std::string& command, const Parameters& given, milliseconds limit, const std::stop_token& stop) const {
+    Json send_once(const std::string& command, const Parameters& given, milliseconds limit,
+                   const std::stop_token& stop) const {
         http::Response response;
         try {
             response = options.transport(request_for(command, given, limit), stop);
@@ -142,8 +147,10 @@ struct Client::Impl {
         return open_envelope(response.status, response.body, command);
     }
 
-    /// Waits as the server asks while it answers 429: such a request had no effect, so repeating is safe for all commands.
-    Json send(const std::string& command, const Parameters& given, milliseconds limit, const std::stop_token& stop) const {
+    /// Waits as the server asks while it answers 429: such a request had no effect, so repeating is safe for all
+    /// commands.
+    Json send(const std::string& command, const Parameters& given, milliseconds limit,
+              const std::stop_token& stop) const {
         const auto give_up = SteadyClock::now() + options.rate_limit_patience;
         while (true) {
             try {
@@ -192,7 +199,8 @@ struct Client::Impl {
         if (result == state.end() || !result->is_object()) {
             throw unknown_outcome("CloudStack's job " + job.job_id + " failed without a result");
         }
-        const auto code = number_field(*result, "errorcode").value_or(number_field(state, "jobresultcode").value_or(530));
+        const auto code =
+            number_field(*result, "errorcode").value_or(number_field(state, "jobresultcode").value_or(530));
         throw error_of(static_cast<int>(code), text_field(*result, "errortext"), "the job " + job.job_id);
     }
 };
@@ -248,7 +256,8 @@ JobHandle Client::start(const std::string& command, const Parameters& parameters
     return job;
 }
 
-Json Client::wait(const JobHandle& job, milliseconds limit, const std::stop_token& stop, const PollCallback& on_poll) const {
+Json Client::wait(const JobHandle& job, milliseconds limit, const std::stop_token& stop,
+                  const PollCallback& on_poll) const {
     const auto give_up = SteadyClock::now() + limit;
     auto next = impl_->options.first_poll;
     auto longer = impl_->options.poll_pause;
@@ -264,7 +273,9 @@ Json Client::wait(const JobHandle& job, milliseconds limit, const std::stop_toke
         }
         if (SteadyClock::now() >= give_up) {
             throw Error(ErrorCode::timeout, "CloudStack's job " + job.job_id + " is still running after the time limit",
-                        {.consequence = "It may still take effect.", .remedy = "Repeat the operation later.", .retry_safe = true})
+                        {.consequence = "It may still take effect.",
+                         .remedy = "Repeat the operation later.",
+                         .retry_safe = true})
                 .with_native(std::string(job_still_running));
         }
         next = longer;

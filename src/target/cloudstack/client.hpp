@@ -2,9 +2,9 @@
 // One CloudStack management server: signed requests, paging, asynchronous jobs (cloudstack.md sections 2 and 3).
 // Thread-safe. Query strings are secrets: nothing here logs them or puts them into an error.
 //
-// Errors: as the table of section 2.4, native() = the error code as text. Where nobody knows whether a command took effect
-// (no answer to it, job failed without result, job vanished) Error{timeout} with native() "OutcomeUnknown": read the object's
-// state. A 429 is waited out as the server asks, within Options::rate_limit_patience.
+// Errors: as the table of section 2.4, native() = the error code as text. Where nobody knows whether a command took
+// effect (no answer to it, job failed without result, job vanished) Error{timeout} with native() "OutcomeUnknown": read
+// the object's state. A 429 is waited out as the server asks, within Options::rate_limit_patience.
 
 #include <chrono>
 #include <functional>
@@ -29,8 +29,8 @@ struct Endpoint {
     http::TlsTrust trust{};
 };
 
-/// "host:port" -> "http://host:port/client/api". Without a scheme port 443 and 8443, and a host without port, mean https.
-/// Throws Error{invalid}.
+/// "host:port" -> "http://host:port/client/api". Without a scheme port 443 and 8443, and a host without port, mean
+/// https. Throws Error{invalid}.
 std::string complete_url(const std::string& url);
 
 struct JobHandle {
@@ -46,10 +46,10 @@ struct ClientOptions {
     std::chrono::milliseconds list_limit{60'000};
     std::chrono::milliseconds command_limit{120'000};
     std::chrono::milliseconds first_poll{300};
-    std::chrono::milliseconds poll_pause{1000};          ///< never less between polls of real servers (section 2.6)
+    std::chrono::milliseconds poll_pause{1000};  ///< never less between polls of real servers (section 2.6)
     std::chrono::milliseconds longest_poll_pause{10'000};
     std::chrono::milliseconds rate_limit_patience{120'000};
-    RetryPolicy read_retry{};                            ///< of list commands: they have no effect
+    RetryPolicy read_retry{};  ///< of list commands: they have no effect
 };
 
 class Client {
@@ -68,8 +68,8 @@ class Client {
               const std::stop_token& stop) const;
     /// Begins an asynchronous command.
     JobHandle start(const std::string& command, const Parameters& parameters, const std::stop_token& stop = {}) const;
-    /// The job's result. A management server that is away for a while is waited for. Error{timeout, "JobStillRunning"} when
-    /// the limit is over, Error{cancelled} when stopped: the job goes on in both cases.
+    /// The job's result. A management server that is away for a while is waited for. Error{timeout, "JobStillRunning"}
+    /// when the limit is over, Error{cancelled} when stopped: the job goes on in both cases.
     Json wait(const JobHandle& job, std::chrono::milliseconds limit, const std::stop_token& stop = {},
               const PollCallback& on_poll = {}) const;
 

@@ -15,7 +15,9 @@ Parameters with_zone(Parameters parameters, const std::string& zone_id) {
     return parameters;
 }
 
-int int_field(const Json& json, const char* name) { return static_cast<int>(number_field(json, name).value_or(0)); }
+int int_field(const Json& json, const char* name) {
+    return static_cast<int>(number_field(json, name).value_or(0));
+}
 
 /// "02:AB" and "02-ab" are the same address.
 std::string plain(const std::string& text) {
@@ -36,11 +38,12 @@ Capabilities DiscoveryCommands::capabilities(const std::stop_token& stop) const 
     const Json content = client_.call("listCapabilities", {}, stop);
     const auto found = content.find("capability");
     const Json& json = found == content.end() ? content : *found;
-    return {.version = text_field(json, "cloudstackversion"),
-            .kvm_snapshot_enabled = flag_field(json, "kvmsnapshotenabled"),
-            .user_may_expunge_machines = flag_field(json, "allowuserexpungerecovervm"),
-            .smallest_custom_gib = static_cast<std::uint64_t>(number_field(json, "customdiskofferingminsize").value_or(0)),
-            .largest_custom_gib = static_cast<std::uint64_t>(number_field(json, "customdiskofferingmaxsize").value_or(0))};
+    return {
+        .version = text_field(json, "cloudstackversion"),
+        .kvm_snapshot_enabled = flag_field(json, "kvmsnapshotenabled"),
+        .user_may_expunge_machines = flag_field(json, "allowuserexpungerecovervm"),
+        .smallest_custom_gib = static_cast<std::uint64_t>(number_field(json, "customdiskofferingminsize").value_or(0)),
+        .largest_custom_gib = static_cast<std::uint64_t>(number_field(json, "customdiskofferingmaxsize").value_or(0))};
 }
 
 std::vector<ZoneInfo> DiscoveryCommands::zones(const std::stop_token& stop) const {
@@ -70,7 +73,8 @@ std::vector<TemplateInfo> DiscoveryCommands::templates(const std::string& zone_i
     return templates;
 }
 
-std::vector<ServiceOfferingInfo> DiscoveryCommands::service_offerings(const std::string& zone_id, const std::stop_token& stop) const {
+std::vector<ServiceOfferingInfo> DiscoveryCommands::service_offerings(const std::string& zone_id,
+                                                                      const std::stop_token& stop) const {
     std::vector<ServiceOfferingInfo> offerings;
     const auto parameters = with_zone({{"issystem", "false"}, {"listall", "true"}}, zone_id);
     for (const auto& json : client_.list("listServiceOfferings", parameters, "serviceoffering", stop)) {
@@ -84,9 +88,11 @@ std::vector<ServiceOfferingInfo> DiscoveryCommands::service_offerings(const std:
     return offerings;
 }
 
-std::vector<DiskOfferingInfo> DiscoveryCommands::disk_offerings(const std::string& zone_id, const std::stop_token& stop) const {
+std::vector<DiskOfferingInfo> DiscoveryCommands::disk_offerings(const std::string& zone_id,
+                                                                const std::stop_token& stop) const {
     std::vector<DiskOfferingInfo> offerings;
-    for (const auto& json : client_.list("listDiskOfferings", with_zone({{"listall", "true"}}, zone_id), "diskoffering", stop)) {
+    for (const auto& json :
+         client_.list("listDiskOfferings", with_zone({{"listall", "true"}}, zone_id), "diskoffering", stop)) {
         offerings.push_back({.id = text_field(json, "id"),
                              .name = text_field(json, "name"),
                              .is_customized = flag_field(json, "iscustomized"),
@@ -109,7 +115,8 @@ std::vector<NetworkInfo> DiscoveryCommands::networks(const std::string& zone_id,
     return networks;
 }
 
-std::optional<MachineInfo> DiscoveryCommands::find_own_machine(const OwnMachineHints& hints, const std::stop_token& stop) const {
+std::optional<MachineInfo> DiscoveryCommands::find_own_machine(const OwnMachineHints& hints,
+                                                               const std::stop_token& stop) const {
     std::set<std::string> macs;
     std::transform(hints.macs.begin(), hints.macs.end(), std::inserter(macs, macs.end()), plain);
     std::optional<MachineInfo> by_mac;
@@ -120,11 +127,13 @@ std::optional<MachineInfo> DiscoveryCommands::find_own_machine(const OwnMachineH
         if (!hints.dmi_uuid.empty() && plain(machine.id.value) == plain(hints.dmi_uuid)) {
             by_uuid = machine;
         }
-        const bool is_ours = std::any_of(machine.nics.begin(), machine.nics.end(),
-                                         [&](const NicInfo& nic) { return !nic.mac.empty() && macs.contains(plain(nic.mac)); });
+        const bool is_ours = std::any_of(machine.nics.begin(), machine.nics.end(), [&](const NicInfo& nic) {
+            return !nic.mac.empty() && macs.contains(plain(nic.mac));
+        });
         if (is_ours && by_mac) {
-            throw Error(ErrorCode::conflict, "the MAC addresses of this appliance belong to two machines in CloudStack: " +
-                                                 by_mac->name + " and " + machine.name,
+            throw Error(ErrorCode::conflict,
+                        "the MAC addresses of this appliance belong to two machines in CloudStack: " + by_mac->name +
+                            " and " + machine.name,
                         {.remedy = "Choose the appliance's machine by hand."});
         }
         if (is_ours) {

@@ -78,7 +78,8 @@ class DiscoveryCommands {
     std::vector<ServiceOfferingInfo> service_offerings(const std::string& zone_id, const std::stop_token& stop) const;
     std::vector<DiskOfferingInfo> disk_offerings(const std::string& zone_id, const std::stop_token& stop) const;
     std::vector<NetworkInfo> networks(const std::string& zone_id, const std::stop_token& stop) const;
-    /// By MAC address first, then by DMI UUID. Nothing when none fits; Error{conflict} when the MAC addresses name two machines.
+    /// By MAC address first, then by DMI UUID. Nothing when none fits; Error{conflict} when the MAC addresses name two
+    /// machines.
     std::optional<MachineInfo> find_own_machine(const OwnMachineHints& hints, const std::stop_token& stop) const;
 
   private:

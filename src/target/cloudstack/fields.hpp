@@ -1,5 +1,6 @@
 #pragma once
-// Reading CloudStack's objects: absent fields are normal, numbers and booleans may come as text. Include in .cpp files only.
+// Reading CloudStack's objects: absent fields are normal, numbers and booleans may come as text. Include in .cpp files
+// only.
 
 #include <charconv>
 #include <cstdint>
@@ -32,6 +33,8 @@ inline std::optional<std::int64_t> number_field(const Json& object, const char* 
     return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
-inline bool flag_field(const Json& object, const char* name) { return text_field(object, name) == "true"; }
+inline bool flag_field(const Json& object, const char* name) {
+    return text_field(object, name) == "true";
+}
 
 }  // namespace mk::cloudstack

@@ -1,8 +1,8 @@
 #include "target/cloudstack/machine_commands.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "target/cloudstack/machine_json.hpp"
 
@@ -13,7 +13,9 @@ bool is_in_transition(const MachineInfo& machine) {
     return machine.state == "Starting" || machine.state == "Stopping" || machine.state == "Migrating";
 }
 
-bool is_gone(const MachineInfo& machine) { return machine.state == "Expunging" || machine.state == "Expunged"; }
+bool is_gone(const MachineInfo& machine) {
+    return machine.state == "Expunging" || machine.state == "Expunged";
+}
 
 std::vector<MachineInfo> machines_from(const Json& list) {
     std::vector<MachineInfo> machines;
@@ -23,7 +25,8 @@ std::vector<MachineInfo> machines_from(const Json& list) {
 }
 
 void add_networks(Parameters& parameters, const std::vector<DeployNic>& nics) {
-    const bool is_plain = std::all_of(nics.begin(), nics.end(), [](const auto& n) { return n.mac.empty() && n.address.empty(); });
+    const bool is_plain =
+        std::all_of(nics.begin(), nics.end(), [](const auto& n) { return n.mac.empty() && n.address.empty(); });
     if (is_plain) {
         std::string ids;
         for (const auto& nic : nics) {
@@ -79,8 +82,9 @@ Parameters deploy_parameters(const Deploy& request) {
 
 std::optional<MachineInfo> MachineCommands::find(const CloudMachineId& id, const std::stop_token& stop) const {
     try {
-        const auto found = machines_from(
-            client_.list("listVirtualMachines", {{"id", id.value}, {"listall", "true"}, {"details", "nics"}}, "virtualmachine", stop));
+        const auto found = machines_from(client_.list("listVirtualMachines",
+                                                      {{"id", id.value}, {"listall", "true"}, {"details", "nics"}},
+                                                      "virtualmachine", stop));
         return found.empty() ? std::nullopt : std::optional(found.front());
     } catch (const Error& error) {
         if (error.code() == ErrorCode::not_found) {
@@ -91,12 +95,13 @@ std::optional<MachineInfo> MachineCommands::find(const CloudMachineId& id, const
 }
 
 std::vector<MachineInfo> MachineCommands::list_all(const std::stop_token& stop) const {
-    return machines_from(client_.list("listVirtualMachines", {{"listall", "true"}, {"details", "min"}}, "virtualmachine", stop));
+    return machines_from(
+        client_.list("listVirtualMachines", {{"listall", "true"}, {"details", "min"}}, "virtualmachine", stop));
 }
 
 std::vector<MachineInfo> MachineCommands::list_named(const std::string& name, const std::stop_token& stop) const {
-    auto found = machines_from(
-        client_.list("listVirtualMachines", {{"name", name}, {"listall", "true"}, {"details", "nics"}}, "virtualmachine", stop));
+    auto found = machines_from(client_.list(
+        "listVirtualMachines", {{"name", name}, {"listall", "true"}, {"details", "nics"}}, "virtualmachine", stop));
     // The parameter finds display names and parts of names too.
     std::erase_if(found, [&](const MachineInfo& machine) { return machine.name != name; });
     return found;
@@ -125,7 +130,8 @@ std::vector<NicInfo> MachineCommands::nics(const CloudMachineId& id, const std::
 }
 
 /// The state that the caller reads afterwards decides where the outcome is unknown.
-void MachineCommands::wait_for_job(const std::string& command, const Parameters& parameters, const std::stop_token& stop) const {
+void MachineCommands::wait_for_job(const std::string& command, const Parameters& parameters,
+                                   const std::stop_token& stop) const {
     try {
         client_.wait(client_.start(command, parameters, stop), limits_.job, stop);
     } catch (const Error& error) {
@@ -167,7 +173,8 @@ MachineInfo MachineCommands::start(const CloudMachineId& id, const std::stop_tok
     wait_for_job("startVirtualMachine", {{"id", id.value}}, stop);
     auto machine = settled(id, stop);
     if (machine.state != "Running") {
-        throw Error(ErrorCode::external, fmt::format("the machine {} is {} after starting it", machine.name, machine.state),
+        throw Error(ErrorCode::external,
+                    fmt::format("the machine {} is {} after starting it", machine.name, machine.state),
                     {.remedy = "Look at CloudStack's events for the reason, then repeat.", .retry_safe = true});
     }
     return machine;
@@ -180,7 +187,8 @@ MachineInfo MachineCommands::stop(const CloudMachineId& id, bool forced, const s
     wait_for_job("stopVirtualMachine", {{"id", id.value}, {"forced", forced ? "true" : "false"}}, stop_token);
     auto machine = settled(id, stop_token);
     if (machine.state != "Stopped") {
-        throw Error(ErrorCode::external, fmt::format("the machine {} is {} after stopping it", machine.name, machine.state),
+        throw Error(ErrorCode::external,
+                    fmt::format("the machine {} is {} after stopping it", machine.name, machine.state),
                     {.remedy = "Repeat with force.", .retry_safe = true});
     }
     return machine;

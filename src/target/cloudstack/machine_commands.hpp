@@ -1,7 +1,7 @@
 #pragma once
-// CloudStack's virtual machines (cloudstack.md section 7). Only the machine adapter of control/failover creates and destroys machines.
-// Every command reads the state, acts when needed, waits for the job and reads the state again; every call may be repeated.
-// Thread-safe; commands on one machine must not run at the same time.
+// CloudStack's virtual machines (cloudstack.md section 7). Only the machine adapter of control/failover creates and
+// destroys machines. Every command reads the state, acts when needed, waits for the job and reads the state again;
+// every call may be repeated. Thread-safe; commands on one machine must not run at the same time.
 
 #include <chrono>
 #include <optional>
@@ -42,7 +42,7 @@ struct DeployNic {
 
 /// The machine is made without starting it; its default root volume is Allocated and has no bytes.
 struct Deploy {
-    std::string name;          ///< by model/machine_name.hpp; unique: found again by it when the answer was lost
+    std::string name;  ///< by model/machine_name.hpp; unique: found again by it when the answer was lost
     std::string display_name;
     std::string zone_id;
     std::string service_offering_id;
@@ -79,8 +79,9 @@ class MachineCommands {
 
     MachineInfo start(const CloudMachineId& id, const std::stop_token& stop) const;
     MachineInfo stop(const CloudMachineId& id, bool forced, const std::stop_token& stop_token) const;
-    /// Volumes that are still attached as root die with the machine: detach replicas first (section 9.5). With `expunge` the absence
-    /// is seen before this returns; where the user may not expunge (Error{forbidden} or 531 inside), call with false.
+    /// Volumes that are still attached as root die with the machine: detach replicas first (section 9.5). With
+    /// `expunge` the absence is seen before this returns; where the user may not expunge (Error{forbidden} or 531
+    /// inside), call with false.
     void destroy(const CloudMachineId& id, bool expunge, const std::stop_token& stop) const;
     /// Of a Destroyed machine.
     void expunge(const CloudMachineId& id, const std::stop_token& stop) const;

@@ -1,11 +1,11 @@
 #include "target/cloudstack/signer.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include <fmt/core.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-
-#include <algorithm>
-#include <array>
 
 #include "base/base64.hpp"
 #include "base/error.hpp"
@@ -14,7 +14,9 @@
 namespace mk::cloudstack {
 namespace {
 
-bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+bool is_alphanumeric(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
 
 /// Of ASCII alone: the server lower-cases after percent-encoding, so nothing else is left.
 std::string lower(std::string text) {
@@ -61,7 +63,9 @@ std::string signature_of(const Parameters& parameters, const Secret& secret_key)
     return base64_encode({reinterpret_cast<const char*>(mac.data()), length});
 }
 
-std::string expires_text(Instant instant) { return to_iso8601(instant).substr(0, 19) + "Z"; }
+std::string expires_text(Instant instant) {
+    return to_iso8601(instant).substr(0, 19) + "Z";
+}
 
 std::string encode_form(const Parameters& parameters) {
     std::string form;

@@ -1,8 +1,8 @@
 #include "target/cloudstack/snapshot_commands.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "base/log.hpp"
 #include "target/cloudstack/fields.hpp"
@@ -26,7 +26,8 @@ std::vector<SnapshotInfo> snapshots_from(const Json& list) {
     std::vector<SnapshotInfo> snapshots;
     for (const auto& json : list) {
         auto snapshot = snapshot_from(json);
-        const auto same = std::find_if(snapshots.begin(), snapshots.end(), [&](const auto& s) { return s.id == snapshot.id; });
+        const auto same =
+            std::find_if(snapshots.begin(), snapshots.end(), [&](const auto& s) { return s.id == snapshot.id; });
         if (same == snapshots.end()) {
             snapshots.push_back(std::move(snapshot));
         } else {
@@ -45,7 +46,8 @@ std::chrono::milliseconds SnapshotCommands::limit_for(Bytes size) const {
 
 std::optional<SnapshotInfo> SnapshotCommands::find(const CloudSnapshotId& id, const std::stop_token& stop) const {
     try {
-        const auto found = snapshots_from(client_.list("listSnapshots", {{"id", id.value}, {"listall", "true"}}, "snapshot", stop));
+        const auto found =
+            snapshots_from(client_.list("listSnapshots", {{"id", id.value}, {"listall", "true"}}, "snapshot", stop));
         return found.empty() ? std::nullopt : std::optional(found.front());
     } catch (const Error& error) {
         if (error.code() == ErrorCode::not_found) {
@@ -55,20 +57,25 @@ std::optional<SnapshotInfo> SnapshotCommands::find(const CloudSnapshotId& id, co
     }
 }
 
-std::vector<SnapshotInfo> SnapshotCommands::list_of_volume(const VolumeId& volume_id, const std::stop_token& stop) const {
-    return snapshots_from(client_.list("listSnapshots", {{"volumeid", volume_id.value}, {"listall", "true"}}, "snapshot", stop));
+std::vector<SnapshotInfo> SnapshotCommands::list_of_volume(const VolumeId& volume_id,
+                                                           const std::stop_token& stop) const {
+    return snapshots_from(
+        client_.list("listSnapshots", {{"volumeid", volume_id.value}, {"listall", "true"}}, "snapshot", stop));
 }
 
-VolumeInfo SnapshotCommands::require_detached(const VolumeId& volume_id, const char* what, const std::stop_token& stop) const {
+VolumeInfo SnapshotCommands::require_detached(const VolumeId& volume_id, const char* what,
+                                              const std::stop_token& stop) const {
     auto volume = volumes_.settled(volume_id, stop);
     if (volume.vm_id) {
-        throw Error(ErrorCode::conflict, fmt::format("cannot {} the volume {}: it is attached to '{}'", what, volume.name, volume.vm_name),
+        throw Error(ErrorCode::conflict,
+                    fmt::format("cannot {} the volume {}: it is attached to '{}'", what, volume.name, volume.vm_name),
                     {.consequence = "Nothing was changed.", .remedy = "Detach the volume first.", .retry_safe = true});
     }
     return volume;
 }
 
-SnapshotInfo SnapshotCommands::wait_backed_up(const CloudSnapshotId& id, Bytes size, const std::stop_token& stop) const {
+SnapshotInfo SnapshotCommands::wait_backed_up(const CloudSnapshotId& id, Bytes size,
+                                              const std::stop_token& stop) const {
     std::optional<SnapshotInfo> snapshot;
     wait_until(
         [&] {
@@ -82,16 +89,19 @@ SnapshotInfo SnapshotCommands::wait_backed_up(const CloudSnapshotId& id, Bytes s
     if (snapshot) {
         remove(id, stop);
     }
-    throw Error(ErrorCode::external, "CloudStack could not complete the snapshot " + id.value,
-                {.consequence = "The volume is unchanged; the incomplete snapshot was removed.",
-                 .remedy = "Check the free space of primary and secondary storage and CloudStack's events, then repeat.",
-                 .retry_safe = true});
+    throw Error(
+        ErrorCode::external, "CloudStack could not complete the snapshot " + id.value,
+        {.consequence = "The volume is unchanged; the incomplete snapshot was removed.",
+         .remedy = "Check the free space of primary and secondary storage and CloudStack's events, then repeat.",
+         .retry_safe = true});
 }
 
-SnapshotInfo SnapshotCommands::create(const VolumeId& volume_id, const std::string& name, const std::stop_token& stop) const {
+SnapshotInfo SnapshotCommands::create(const VolumeId& volume_id, const std::string& name,
+                                      const std::stop_token& stop) const {
     const auto adopt = [&]() -> std::optional<SnapshotInfo> {
         const auto all = list_of_volume(volume_id, stop);
-        const auto same = std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.name == name && s.state != "Error"; });
+        const auto same =
+            std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.name == name && s.state != "Error"; });
         return same == all.end() ? std::nullopt : std::optional(*same);
     };
     const auto volume = require_detached(volume_id, "take a snapshot of", stop);
@@ -114,7 +124,8 @@ SnapshotInfo SnapshotCommands::create(const VolumeId& volume_id, const std::stri
             }
             id = existing->id;
         }
-        log::warn("volume={} snapshot={} the job failed, its state decides: {}", volume_id.value, id.value, error.cause());
+        log::warn("volume={} snapshot={} the job failed, its state decides: {}", volume_id.value, id.value,
+                  error.cause());
     }
     return wait_backed_up(id, volume.size, stop);
 }
@@ -127,7 +138,8 @@ void SnapshotCommands::revert(const CloudSnapshotId& id, const VolumeId& volume_
             require_detached(volume_id, "revert", stop);
             return;
         } catch (const Error& error) {
-            // 431 inside the job or before is a refusal: nothing was copied. Anything else may have left a half-copied volume.
+            // 431 inside the job or before is a refusal: nothing was copied. Anything else may have left a half-copied
+            // volume.
             const bool may_repeat = error.native() == "530" || error.native() == outcome_unknown;
             if (!may_repeat || attempt >= limits_.revert_attempts) {
                 throw error.advised({.consequence = "The volume may be half reverted and must not be used.",

@@ -1,6 +1,6 @@
 #pragma once
-// CloudStack's volume snapshots (cloudstack.md section 8). Only target/volumes may use this header. The state that is read decides,
-// never the job's answer; every call may be repeated. Thread-safe.
+// CloudStack's volume snapshots (cloudstack.md section 8). Only target/volumes may use this header. The state that is
+// read decides, never the job's answer; every call may be repeated. Thread-safe.
 
 #include <optional>
 #include <stop_token>
@@ -32,13 +32,14 @@ class SnapshotCommands {
     SnapshotCommands(const Client& client, const VolumeCommands& volumes, SnapshotLimits limits = {})
         : client_(client), volumes_(volumes), limits_(limits) {}
 
-    /// Waits until BackedUp. A snapshot of that name on that volume is adopted. Error{conflict} while the volume is attached:
-    /// snapshots of volumes of running machines are off by default. A snapshot that ended in Error is removed and reported.
+    /// Waits until BackedUp. A snapshot of that name on that volume is adopted. Error{conflict} while the volume is
+    /// attached: snapshots of volumes of running machines are off by default. A snapshot that ended in Error is removed
+    /// and reported.
     SnapshotInfo create(const VolumeId& volume_id, const std::string& name, const std::stop_token& stop) const;
     std::optional<SnapshotInfo> find(const CloudSnapshotId& id, const std::stop_token& stop) const;
     std::vector<SnapshotInfo> list_of_volume(const VolumeId& volume_id, const std::stop_token& stop) const;
-    /// Returns only after a revert job succeeded and the volume is Ready again; a failed one is repeated, because the copy is
-    /// not atomic. Error{conflict} while the volume is attached.
+    /// Returns only after a revert job succeeded and the volume is Ready again; a failed one is repeated, because the
+    /// copy is not atomic. Error{conflict} while the volume is attached.
     void revert(const CloudSnapshotId& id, const VolumeId& volume_id, const std::stop_token& stop) const;
     /// The absence is seen before this returns. Deleting what is gone is no error.
     void remove(const CloudSnapshotId& id, const std::stop_token& stop) const;

@@ -1,9 +1,9 @@
 #include "target/cloudstack/volume_commands.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <array>
+
+#include <fmt/core.h>
 
 #include "base/log.hpp"
 #include "target/cloudstack/fields.hpp"
@@ -42,10 +42,13 @@ bool is_one_of(std::string_view state, std::initializer_list<std::string_view> s
     return std::find(states.begin(), states.end(), state) != states.end();
 }
 
-bool is_gone(const VolumeInfo& volume) { return is_one_of(volume.state, {"Destroy", "Expunging", "Expunged"}); }
+bool is_gone(const VolumeInfo& volume) {
+    return is_one_of(volume.state, {"Destroy", "Expunging", "Expunged"});
+}
 
 bool is_in_transition(const VolumeInfo& volume) {
-    return is_one_of(volume.state, {"Creating", "Attaching", "Snapshotting", "RevertSnapshotting", "Resizing", "Migrating", "Copying"});
+    return is_one_of(volume.state, {"Creating", "Attaching", "Snapshotting", "RevertSnapshotting", "Resizing",
+                                    "Migrating", "Copying"});
 }
 
 Error attached_elsewhere(const VolumeInfo& volume) {
@@ -59,7 +62,8 @@ Error attached_elsewhere(const VolumeInfo& volume) {
 
 std::optional<VolumeInfo> VolumeCommands::find(const VolumeId& id, const std::stop_token& stop) const {
     try {
-        const auto found = volumes_from(client_.list("listVolumes", {{"id", id.value}, {"listall", "true"}}, "volume", stop));
+        const auto found =
+            volumes_from(client_.list("listVolumes", {{"id", id.value}, {"listall", "true"}}, "volume", stop));
         if (found.empty() || is_gone(found.front())) {
             return std::nullopt;
         }
@@ -79,8 +83,10 @@ std::vector<VolumeInfo> VolumeCommands::list_named(const std::string& name, cons
     return found;
 }
 
-std::vector<VolumeInfo> VolumeCommands::list_of_machine(const CloudMachineId& vm_id, const std::stop_token& stop) const {
-    return volumes_from(client_.list("listVolumes", {{"virtualmachineid", vm_id.value}, {"listall", "true"}}, "volume", stop));
+std::vector<VolumeInfo> VolumeCommands::list_of_machine(const CloudMachineId& vm_id,
+                                                        const std::stop_token& stop) const {
+    return volumes_from(
+        client_.list("listVolumes", {{"virtualmachineid", vm_id.value}, {"listall", "true"}}, "volume", stop));
 }
 
 VolumeInfo VolumeCommands::settled(const VolumeId& id, const std::stop_token& stop) const {
@@ -102,8 +108,9 @@ VolumeInfo VolumeCommands::create(const Create& request, const std::stop_token& 
     const auto find_by_name = [&]() -> std::optional<VolumeInfo> {
         const auto named = list_named(request.name, stop);
         if (named.size() > 1) {
-            throw Error(ErrorCode::conflict, "CloudStack has several volumes named " + request.name,
-                        {.consequence = "Nothing was created.", .remedy = "Delete or rename those that are not in use."});
+            throw Error(
+                ErrorCode::conflict, "CloudStack has several volumes named " + request.name,
+                {.consequence = "Nothing was created.", .remedy = "Delete or rename those that are not in use."});
         }
         return named.empty() ? std::nullopt : std::optional(named.front());
     };
@@ -130,8 +137,8 @@ VolumeInfo VolumeCommands::create(const Create& request, const std::stop_token& 
     }
 }
 
-VolumeInfo VolumeCommands::attach_at(const VolumeInfo& volume, const CloudMachineId& vm_id, std::optional<int> device_id,
-                                     const std::stop_token& stop) const {
+VolumeInfo VolumeCommands::attach_at(const VolumeInfo& volume, const CloudMachineId& vm_id,
+                                     std::optional<int> device_id, const std::stop_token& stop) const {
     Parameters parameters{{"id", volume.id.value}, {"virtualmachineid", vm_id.value}};
     if (device_id) {
         parameters.emplace_back("deviceid", std::to_string(*device_id));
@@ -149,7 +156,8 @@ VolumeInfo VolumeCommands::attach_at(const VolumeInfo& volume, const CloudMachin
     }
     auto now = settled(volume.id, stop);
     if (now.vm_id != vm_id) {
-        throw Error(ErrorCode::external, "CloudStack reported the volume " + volume.name + " as attached, but it is not",
+        throw Error(ErrorCode::external,
+                    "CloudStack reported the volume " + volume.name + " as attached, but it is not",
                     {.remedy = "Repeat the operation.", .retry_safe = true});
     }
     return now;
@@ -163,8 +171,9 @@ VolumeInfo VolumeCommands::attach(const VolumeId& id, const CloudMachineId& vm_i
     }
     if (volume.vm_id) {
         if (device_id && volume.device_id && *device_id != *volume.device_id) {
-            throw Error(ErrorCode::conflict, fmt::format("the volume {} is attached as device {}, not {}", volume.name,
-                                                         *volume.device_id, *device_id),
+            throw Error(ErrorCode::conflict,
+                        fmt::format("the volume {} is attached as device {}, not {}", volume.name, *volume.device_id,
+                                    *device_id),
                         {.remedy = "Detach it first.", .retry_safe = true});
         }
         return volume;
@@ -172,27 +181,35 @@ VolumeInfo VolumeCommands::attach(const VolumeId& id, const CloudMachineId& vm_i
     return attach_at(volume, vm_id, device_id, stop);
 }
 
-VolumeInfo VolumeCommands::attach_root(const VolumeId& id, const CloudMachineId& vm_id, const std::stop_token& stop) const {
+VolumeInfo VolumeCommands::attach_root(const VolumeId& id, const CloudMachineId& vm_id,
+                                       const std::stop_token& stop) const {
     auto volume = settled(id, stop);
     if (volume.vm_id && volume.vm_id != vm_id) {
         throw attached_elsewhere(volume);
     }
     if (!volume.vm_id) {
         if (volume.state != "Ready") {  // never written: it would fail only when the machine starts
-            throw Error(ErrorCode::conflict, fmt::format("the volume {} cannot become a root disk in state {}", volume.name, volume.state),
+            throw Error(ErrorCode::conflict,
+                        fmt::format("the volume {} cannot become a root disk in state {}", volume.name, volume.state),
                         {.remedy = "A first copy must be completed before."});
         }
         const auto others = list_of_machine(vm_id, stop);
-        if (std::any_of(others.begin(), others.end(), [](const VolumeInfo& v) { return v.device_id == 0 || v.type == "ROOT"; })) {
+        if (std::any_of(others.begin(), others.end(),
+                        [](const VolumeInfo& v) { return v.device_id == 0 || v.type == "ROOT"; })) {
             throw Error(ErrorCode::conflict, "the machine " + vm_id.value + " already has a root volume",
-                        {.consequence = "Nothing was changed.", .remedy = "Discard its default root volume first.", .retry_safe = true});
+                        {.consequence = "Nothing was changed.",
+                         .remedy = "Discard its default root volume first.",
+                         .retry_safe = true});
         }
         volume = attach_at(volume, vm_id, 0, stop);
     }
     if (volume.type != "ROOT" || volume.device_id != 0) {
-        throw Error(ErrorCode::conflict, fmt::format("the volume {} is attached as {} device {}, not as root device 0", volume.name,
-                                                     volume.type, volume.device_id.value_or(-1)),
-                    {.consequence = "The machine would not start.", .remedy = "Detach it, then attach it as root.", .retry_safe = true});
+        throw Error(ErrorCode::conflict,
+                    fmt::format("the volume {} is attached as {} device {}, not as root device 0", volume.name,
+                                volume.type, volume.device_id.value_or(-1)),
+                    {.consequence = "The machine would not start.",
+                     .remedy = "Detach it, then attach it as root.",
+                     .retry_safe = true});
     }
     return volume;
 }
@@ -267,7 +284,8 @@ VolumeInfo VolumeCommands::resize(const VolumeId& id, std::uint64_t size_gib, co
                                                     format_bytes(volume.size), format_bytes(wanted)));
     }
     try {
-        client_.wait(client_.start("resizeVolume", {{"id", id.value}, {"size", std::to_string(size_gib)}}, stop), limits_.settle, stop);
+        client_.wait(client_.start("resizeVolume", {{"id", id.value}, {"size", std::to_string(size_gib)}}, stop),
+                     limits_.settle, stop);
     } catch (const Error& error) {
         if (!is_outcome_unknown(error)) {
             throw;
@@ -275,7 +293,8 @@ VolumeInfo VolumeCommands::resize(const VolumeId& id, std::uint64_t size_gib, co
     }
     const auto now = settled(id, stop);
     if (now.size < wanted) {
-        throw Error(ErrorCode::external, fmt::format("the volume {} has still {} after resizing", volume.name, format_bytes(now.size)),
+        throw Error(ErrorCode::external,
+                    fmt::format("the volume {} has still {} after resizing", volume.name, format_bytes(now.size)),
                     {.remedy = "Look at the events in CloudStack, then repeat.", .retry_safe = true});
     }
     return now;
@@ -283,12 +302,10 @@ VolumeInfo VolumeCommands::resize(const VolumeId& id, std::uint64_t size_gib, co
 
 void VolumeCommands::tag(const std::string& resource_type, const std::string& resource_id, const std::string& key,
                          const std::string& value, const std::stop_token& stop) const {
-    const auto job = client_.start("createTags",
-                                   {{"resourcetype", resource_type},
-                                    {"resourceids", resource_id},
-                                    {"tags[0].key", key},
-                                    {"tags[0].value", value}},
-                                   stop);
+    const auto job = client_.start(
+        "createTags",
+        {{"resourcetype", resource_type}, {"resourceids", resource_id}, {"tags[0].key", key}, {"tags[0].value", value}},
+        stop);
     client_.wait(job, std::chrono::minutes{2}, stop);
 }
 

@@ -1,7 +1,8 @@
 #pragma once
-// CloudStack's volumes (cloudstack.md section 5). Only target/volumes may use this header: one owner per kind of object.
-// Every command reads the state, acts when needed, waits for the job and reads the state again: what is returned was seen, and
-// every call may be repeated. Thread-safe; commands on one machine must not run at the same time (section 3).
+// CloudStack's volumes (cloudstack.md section 5). Only target/volumes may use this header: one owner per kind of
+// object. Every command reads the state, acts when needed, waits for the job and reads the state again: what is
+// returned was seen, and every call may be repeated. Thread-safe; commands on one machine must not run at the same time
+// (section 3).
 
 #include <chrono>
 #include <optional>
@@ -31,7 +32,7 @@ struct VolumeLimits {
     std::chrono::milliseconds settle{std::chrono::minutes{30}};  ///< for a transitional state to end
     std::chrono::milliseconds attach{std::chrono::hours{3}};     ///< may copy the volume between pools
     std::chrono::milliseconds detach_job{std::chrono::minutes{35}};
-    std::chrono::milliseconds unplug{std::chrono::minutes{5}};   ///< patience with a guest that does not let go
+    std::chrono::milliseconds unplug{std::chrono::minutes{5}};  ///< patience with a guest that does not let go
     std::chrono::milliseconds first_unplug_pause{2'000};
     std::chrono::milliseconds remove{std::chrono::minutes{30}};  ///< deleteVolume blocks until the storage answers
     std::chrono::milliseconds settle_poll{1'000};
@@ -56,10 +57,12 @@ class VolumeCommands {
     /// As find(), waiting until no operation is under way. Throws Error{not_found}.
     VolumeInfo settled(const VolumeId& id, const std::stop_token& stop) const;
 
-    /// As data disk; CloudStack picks the device id unless one is given. Error{conflict} when attached to another machine.
+    /// As data disk; CloudStack picks the device id unless one is given. Error{conflict} when attached to another
+    /// machine.
     VolumeInfo attach(const VolumeId& id, const CloudMachineId& vm_id, std::optional<int> device_id,
                       const std::stop_token& stop) const;
-    /// As device 0. Error{conflict} when the machine has a root volume, or the volume never was attached (state Allocated).
+    /// As device 0. Error{conflict} when the machine has a root volume, or the volume never was attached (state
+    /// Allocated).
     VolumeInfo attach_root(const VolumeId& id, const CloudMachineId& vm_id, const std::stop_token& stop) const;
     /// Repeats refused hot-unplugs within VolumeLimits::unplug. The volume is seen detached before this returns.
     VolumeInfo detach(const VolumeId& id, const std::stop_token& stop) const;
@@ -68,8 +71,8 @@ class VolumeCommands {
     /// Grows only.
     VolumeInfo resize(const VolumeId& id, std::uint64_t size_gib, const std::stop_token& stop) const;
     /// Tags of any resource type ("Volume", "Snapshot", "UserVm").
-    void tag(const std::string& resource_type, const std::string& resource_id, const std::string& key, const std::string& value,
-             const std::stop_token& stop) const;
+    void tag(const std::string& resource_type, const std::string& resource_id, const std::string& key,
+             const std::string& value, const std::stop_token& stop) const;
 
   private:
     VolumeInfo attach_at(const VolumeInfo& volume, const CloudMachineId& vm_id, std::optional<int> device_id,

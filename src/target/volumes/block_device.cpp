@@ -1,17 +1,17 @@
 #include "target/volumes/block_device.hpp"
 
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace mk::volumes {
 namespace {
@@ -22,14 +22,17 @@ constexpr std::size_t zero_chunk = 1 * MiB;
 }  // namespace
 
 AlignedBuffer::AlignedBuffer(std::size_t size) : size_(size) {
-    const auto rounded = std::max(memory_alignment, (size + memory_alignment - 1) / memory_alignment * memory_alignment);
+    const auto rounded =
+        std::max(memory_alignment, (size + memory_alignment - 1) / memory_alignment * memory_alignment);
     data_ = static_cast<std::byte*>(std::aligned_alloc(memory_alignment, rounded));
     if (data_ == nullptr) {
         throw std::bad_alloc();
     }
 }
 
-AlignedBuffer::~AlignedBuffer() { std::free(data_); }
+AlignedBuffer::~AlignedBuffer() {
+    std::free(data_);
+}
 
 bool is_all_zero(std::span<const std::byte> data) {
     if (data.empty()) {
@@ -39,7 +42,7 @@ bool is_all_zero(std::span<const std::byte> data) {
 }
 
 BlockDevice::BlockDevice(const std::string& path) : path_(path), buffered_(os::open_file(path, O_RDWR)) {
-    struct stat status {};
+    struct stat status{};
     if (::fstat(buffered_.get(), &status) != 0) {
         throw os::system_error("look at " + path, errno);
     }
@@ -77,7 +80,8 @@ void BlockDevice::write(Bytes offset, std::span<const std::byte> data) const {
 bool BlockDevice::zero_by_kernel(Range range, bool keep_allocated) const {
     const auto offset = static_cast<off_t>(range.offset);
     const auto length = static_cast<off_t>(range.length);
-    if (!keep_allocated && ::fallocate(buffered_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0) {
+    if (!keep_allocated &&
+        ::fallocate(buffered_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length) == 0) {
         return true;
     }
     if (!is_block_) {

@@ -1,7 +1,8 @@
 #pragma once
-// A volume as the daemon reads and writes it: a block device, or a regular file in tests. Aligned transfers bypass the page cache
-// where the device allows it, others go through it; the kernel keeps both views of one device coherent. Reads and writes of
-// different threads may overlap. Errors: external (I/O, with the errno text), exhausted (no space), not_found.
+// A volume as the daemon reads and writes it: a block device, or a regular file in tests. Aligned transfers bypass the
+// page cache where the device allows it, others go through it; the kernel keeps both views of one device coherent.
+// Reads and writes of different threads may overlap. Errors: external (I/O, with the errno text), exhausted (no space),
+// not_found.
 
 #include <cstddef>
 #include <functional>

@@ -1,5 +1,6 @@
 #pragma once
-// The configured CloudStack, opened for use. Thread-safe; a Cloud stays valid while somebody holds it, settings changes make a new one.
+// The configured CloudStack, opened for use. Thread-safe; a Cloud stays valid while somebody holds it, settings changes
+// make a new one.
 
 #include <memory>
 #include <mutex>

@@ -1,12 +1,12 @@
 #include "target/volumes/device_locator.hpp"
 
+#include <filesystem>
+
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-
-#include <filesystem>
 
 #include "base/retry.hpp"
 #include "os/file.hpp"
@@ -20,7 +20,7 @@ constexpr std::chrono::milliseconds poll_pause{500};
 /// 0 for what cannot be opened or is no disk: it is not ready (yet).
 Bytes size_of_node(const std::string& path) {
     const os::Descriptor node(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat status {};
+    struct stat status{};
     if (!node || ::fstat(node.get(), &status) != 0) {
         return 0;
     }
@@ -64,7 +64,8 @@ std::optional<Device> DeviceLocator::find_by_id(const std::string& serial) const
         }
         Device device{target.string(), link, size_of_node(target.string())};
         if (found && found->path != device.path) {
-            throw Error(ErrorCode::conflict, fmt::format("two devices carry the serial {}: {} and {}", serial, found->path, device.path));
+            throw Error(ErrorCode::conflict,
+                        fmt::format("two devices carry the serial {}: {} and {}", serial, found->path, device.path));
         }
         found = device;
     }
@@ -91,7 +92,8 @@ std::optional<Device> DeviceLocator::find_in_sysfs(const std::string& serial) co
         }
         const auto path = folders_.nodes + "/" + entry.path().filename().string();
         if (found) {
-            throw Error(ErrorCode::conflict, fmt::format("two devices carry the serial {}: {} and {}", serial, found->path, path));
+            throw Error(ErrorCode::conflict,
+                        fmt::format("two devices carry the serial {}: {} and {}", serial, found->path, path));
         }
         found = Device{path, path, size_of_node(path)};
     }
@@ -103,8 +105,10 @@ std::optional<Device> DeviceLocator::find(const VolumeId& volume_id) const {
     auto by_id = find_by_id(serial);
     const auto by_sysfs = find_in_sysfs(serial);
     if (by_id && by_sysfs && by_id->path != by_sysfs->path) {
-        throw Error(ErrorCode::conflict, fmt::format("the serial {} belongs to {} and, by its link, to {}", serial, by_sysfs->path, by_id->path),
-                    {.remedy = "Check the links in " + folders_.by_id + "."});
+        throw Error(
+            ErrorCode::conflict,
+            fmt::format("the serial {} belongs to {} and, by its link, to {}", serial, by_sysfs->path, by_id->path),
+            {.remedy = "Check the links in " + folders_.by_id + "."});
     }
     const auto found = by_id ? by_id : by_sysfs;
     return found && found->size > 0 ? found : std::nullopt;
@@ -122,19 +126,25 @@ Device DeviceLocator::wait_present(const VolumeId& volume_id, Bytes size, std::c
             poll_pause, limit, stop, "the device of the volume " + volume_id.value + " to appear");
     } catch (const Error& error) {
         if (error.code() == ErrorCode::timeout && device) {
-            throw Error(ErrorCode::corrupt, fmt::format("the device {} has {} bytes, the volume {} has {}", device->path, device->size,
-                                                        volume_id.value, size),
-                        {.consequence = "Nothing was written.", .remedy = "Detach and attach the volume again.", .retry_safe = true});
+            throw Error(ErrorCode::corrupt,
+                        fmt::format("the device {} has {} bytes, the volume {} has {}", device->path, device->size,
+                                    volume_id.value, size),
+                        {.consequence = "Nothing was written.",
+                         .remedy = "Detach and attach the volume again.",
+                         .retry_safe = true});
         }
-        throw error.advised({.consequence = "CloudStack shows the volume as attached, but the appliance does not see it.",
-                             .remedy = "Detach and attach it again; look at the kernel's messages of the appliance.",
-                             .retry_safe = true});
+        throw error.advised(
+            {.consequence = "CloudStack shows the volume as attached, but the appliance does not see it.",
+             .remedy = "Detach and attach it again; look at the kernel's messages of the appliance.",
+             .retry_safe = true});
     }
     return *device;
 }
 
-void DeviceLocator::wait_absent(const VolumeId& volume_id, std::chrono::milliseconds limit, const std::stop_token& stop) const {
-    wait_until([&] { return !find(volume_id); }, poll_pause, limit, stop, "the device of the volume " + volume_id.value + " to vanish");
+void DeviceLocator::wait_absent(const VolumeId& volume_id, std::chrono::milliseconds limit,
+                                const std::stop_token& stop) const {
+    wait_until([&] { return !find(volume_id); }, poll_pause, limit, stop,
+               "the device of the volume " + volume_id.value + " to vanish");
 }
 
 }  // namespace mk::volumes

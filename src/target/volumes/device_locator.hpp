@@ -1,7 +1,7 @@
 #pragma once
-// Which block device of this appliance is a given volume (cloudstack.md section 6): by serial, the first 20 hex digits of the volume's
-// UUID, never by name or by time. Folders are configurable so that the matcher can be tested and used where devices appear elsewhere.
-// Thread-safe.
+// Which block device of this appliance is a given volume (cloudstack.md section 6): by serial, the first 20 hex digits
+// of the volume's UUID, never by name or by time. Folders are configurable so that the matcher can be tested and used
+// where devices appear elsewhere. Thread-safe.
 
 #include <chrono>
 #include <optional>
@@ -33,8 +33,10 @@ class DeviceLocator {
 
     /// Nothing while it is not there (or has no size yet). Throws Error{conflict} when two devices carry the serial.
     std::optional<Device> find(const VolumeId& volume_id) const;
-    /// Waits until the device is there with exactly `size` bytes. Throws Error{timeout}, Error{corrupt} for another size.
-    Device wait_present(const VolumeId& volume_id, Bytes size, std::chrono::milliseconds limit, const std::stop_token& stop) const;
+    /// Waits until the device is there with exactly `size` bytes. Throws Error{timeout}, Error{corrupt} for another
+    /// size.
+    Device wait_present(const VolumeId& volume_id, Bytes size, std::chrono::milliseconds limit,
+                        const std::stop_token& stop) const;
     void wait_absent(const VolumeId& volume_id, std::chrono::milliseconds limit, const std::stop_token& stop) const;
 
   private:

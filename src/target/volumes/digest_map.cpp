@@ -1,9 +1,9 @@
 #include "target/volumes/digest_map.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
+
+#include <unistd.h>
 
 #include "base/digest.hpp"
 #include "base/json_fields.hpp"
@@ -19,7 +19,9 @@ struct DigestMap::Units {
 
 namespace {
 
-Bytes length_of(std::size_t unit, Bytes size) { return std::min(unit_size, size - unit * unit_size); }
+Bytes length_of(std::size_t unit, Bytes size) {
+    return std::min(unit_size, size - unit * unit_size);
+}
 
 /// Of `length` zero bytes; the full unit is computed once.
 std::string zero_digest(Bytes length) {
@@ -51,10 +53,16 @@ std::vector<bool> units_met(Bytes size, const std::vector<Range>& touched) {
 
 }  // namespace
 
-DigestMap::DigestMap(std::string folder) : folder_(std::move(folder)) { os::make_folders(folder_); }
+DigestMap::DigestMap(std::string folder) : folder_(std::move(folder)) {
+    os::make_folders(folder_);
+}
 
-std::string DigestMap::path(const VolumeId& volume_id) const { return folder_ + "/" + volume_id.value + ".json"; }
-std::string DigestMap::snapshot_path(const VolumeId& volume_id) const { return folder_ + "/" + volume_id.value + ".snapshot.json"; }
+std::string DigestMap::path(const VolumeId& volume_id) const {
+    return folder_ + "/" + volume_id.value + ".json";
+}
+std::string DigestMap::snapshot_path(const VolumeId& volume_id) const {
+    return folder_ + "/" + volume_id.value + ".snapshot.json";
+}
 
 std::optional<DigestMap::Units> DigestMap::load(const VolumeId& volume_id) const {
     if (::access(path(volume_id).c_str(), R_OK) != 0) {
@@ -62,7 +70,8 @@ std::optional<DigestMap::Units> DigestMap::load(const VolumeId& volume_id) const
     }
     const Json json = json::parse(os::read_file(path(volume_id), 256 * MiB));
     Units units{json::require<Bytes>(json, "size"), json::require<std::vector<std::string>>(json, "units")};
-    if (json::require<Bytes>(json, "unit_size") != unit_size || units.digests.size() != (units.size + unit_size - 1) / unit_size) {
+    if (json::require<Bytes>(json, "unit_size") != unit_size ||
+        units.digests.size() != (units.size + unit_size - 1) / unit_size) {
         return std::nullopt;
     }
     return units;
@@ -73,8 +82,9 @@ void DigestMap::store(const VolumeId& volume_id, const Units& units) const {
     os::write_file_atomically(path(volume_id), json::dump(json));
 }
 
-std::string DigestMap::hash(const VolumeId& volume_id, const BlockDevice& device, Units units, const std::vector<Range>& touched,
-                            const std::stop_token& stop, const Progress& on_progress) const {
+std::string DigestMap::hash(const VolumeId& volume_id, const BlockDevice& device, Units units,
+                            const std::vector<Range>& touched, const std::stop_token& stop,
+                            const Progress& on_progress) const {
     device.forget_cached();
     AlignedBuffer buffer(unit_size);
     const auto met = units_met(units.size, touched);
@@ -83,7 +93,8 @@ std::string DigestMap::hash(const VolumeId& volume_id, const BlockDevice& device
             continue;
         }
         if (stop.stop_requested()) {
-            throw Error(ErrorCode::cancelled, "stopped while reading the volume " + volume_id.value + " for its digest");
+            throw Error(ErrorCode::cancelled,
+                        "stopped while reading the volume " + volume_id.value + " for its digest");
         }
         const auto bytes = buffer.first(length_of(unit, units.size));
         device.read(unit * unit_size, bytes);
@@ -96,8 +107,9 @@ std::string DigestMap::hash(const VolumeId& volume_id, const BlockDevice& device
     return overall(units.size, units.digests);
 }
 
-std::string DigestMap::from_zero(const VolumeId& volume_id, const BlockDevice& device, const std::vector<Range>& touched,
-                                 const std::stop_token& stop, const Progress& on_progress) const {
+std::string DigestMap::from_zero(const VolumeId& volume_id, const BlockDevice& device,
+                                 const std::vector<Range>& touched, const std::stop_token& stop,
+                                 const Progress& on_progress) const {
     Units units{device.size(), std::vector<std::string>((device.size() + unit_size - 1) / unit_size)};
     return hash(volume_id, device, std::move(units), touched, stop, on_progress);
 }
@@ -137,9 +149,13 @@ void DigestMap::restore_from_snapshot(const VolumeId& volume_id) const {
     }
 }
 
-void DigestMap::forget_snapshot(const VolumeId& volume_id) const { os::remove_file(snapshot_path(volume_id)); }
+void DigestMap::forget_snapshot(const VolumeId& volume_id) const {
+    os::remove_file(snapshot_path(volume_id));
+}
 
-void DigestMap::forget_current(const VolumeId& volume_id) const { os::remove_file(path(volume_id)); }
+void DigestMap::forget_current(const VolumeId& volume_id) const {
+    os::remove_file(path(volume_id));
+}
 
 void DigestMap::forget(const VolumeId& volume_id) const {
     os::remove_file(path(volume_id));

@@ -1,6 +1,6 @@
 #pragma once
-// What an NBD export reads and writes. Implementations: DirectBackend (the device), StagedBackend (overlay over the device).
-// Called by several connections at once. Errors as BlockDevice.
+// What an NBD export reads and writes. Implementations: DirectBackend (the device), StagedBackend (overlay over the
+// device). Called by several connections at once. Errors as BlockDevice.
 
 #include <cstddef>
 #include <span>

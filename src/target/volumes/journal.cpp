@@ -1,11 +1,11 @@
 #include "target/volumes/journal.hpp"
 
+#include <algorithm>
+#include <cerrno>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 
 #include "base/digest.hpp"
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::string_view magic = "MKJR";
 constexpr std::size_t frame_length = 4 + 4 + 8;
-constexpr Bytes journal_limit = 1 * GiB;   // 30 million ranges; more is damage
+constexpr Bytes journal_limit = 1 * GiB;  // 30 million ranges; more is damage
 constexpr Bytes payload_limit = 1 * GiB;
 
 enum class RecordType : std::uint8_t { header = 1, ranges = 2, seal = 3 };
@@ -75,7 +75,9 @@ WrittenRange get_range(Cursor& cursor, Bytes disk_length) {
     return written;
 }
 
-std::string checksum(std::string_view payload) { return sha256_hex(payload).substr(0, 16); }
+std::string checksum(std::string_view payload) {
+    return sha256_hex(payload).substr(0, 16);
+}
 
 std::string to_hex_of(std::uint64_t value) {
     static constexpr char digits[] = "0123456789abcdef";

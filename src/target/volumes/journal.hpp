@@ -1,11 +1,13 @@
 #pragma once
-// The journal of a staged write session: which ranges of the overlay are durable, and the seal that allows applying them.
+// The journal of a staged write session: which ranges of the overlay are durable, and the seal that allows applying
+// them.
 //
 // A file of records "MKJR" | payload length (u32) | first 8 bytes of SHA-256(payload) | payload, all little-endian:
 //   header  once, first: session id, volume id, length of the disk
 //   ranges  after each flush, once the overlay's data is durable
 //   seal    last: the final ranges in pieces of at most one unit, each with the digest of its data
-// A record that is cut off or damaged ends the journal: everything before it was durable, everything from it on never was promised.
+// A record that is cut off or damaged ends the journal: everything before it was durable, everything from it on never
+// was promised.
 
 #include <optional>
 #include <string>

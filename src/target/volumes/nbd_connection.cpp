@@ -14,9 +14,12 @@ constexpr std::chrono::seconds negotiation_limit{15};
 
 std::uint32_t number_of(const Error& error) {
     switch (error.code()) {
-        case ErrorCode::exhausted: return enospc;
-        case ErrorCode::invalid: return einval;
-        default: return eio;
+        case ErrorCode::exhausted:
+            return enospc;
+        case ErrorCode::invalid:
+            return einval;
+        default:
+            return eio;
     }
 }
 
@@ -187,7 +190,8 @@ bool NbdConnection::answer_request() {
     }
     const auto error = perform(request);
     const bool has_data = error == ok && request.command == cmd_read;
-    reply(request, error, has_data ? std::span<const std::byte>(buffer_->first(request.range.length)) : std::span<const std::byte>());
+    reply(request, error,
+          has_data ? std::span<const std::byte>(buffer_->first(request.range.length)) : std::span<const std::byte>());
     return true;
 }
 
@@ -204,20 +208,30 @@ std::uint32_t NbdConnection::perform(const Request& request) {
         }
         return error;
     } catch (const Error& error) {
-        log::error("nbd command={} offset={} length={} failed: {}", request.command, request.range.offset, request.range.length,
-                   error.full_text());
+        log::error("nbd command={} offset={} length={} failed: {}", request.command, request.range.offset,
+                   request.range.length, error.full_text());
         return number_of(error);
     }
 }
 
 std::uint32_t NbdConnection::execute(const Request& request) {
     switch (request.command) {
-        case cmd_read: backend_->read(request.range.offset, buffer_->first(request.range.length)); return ok;
-        case cmd_write: backend_->write(request.range.offset, buffer_->first(request.range.length)); return ok;
-        case cmd_flush: backend_->flush(); return ok;
-        case cmd_trim: return ok;  // advisory: nothing is discarded, so that nothing can be discarded wrongly
-        case cmd_write_zeroes: backend_->zero(request.range, (request.flags & flag_no_hole) != 0); return ok;
-        default: return einval;
+        case cmd_read:
+            backend_->read(request.range.offset, buffer_->first(request.range.length));
+            return ok;
+        case cmd_write:
+            backend_->write(request.range.offset, buffer_->first(request.range.length));
+            return ok;
+        case cmd_flush:
+            backend_->flush();
+            return ok;
+        case cmd_trim:
+            return ok;  // advisory: nothing is discarded, so that nothing can be discarded wrongly
+        case cmd_write_zeroes:
+            backend_->zero(request.range, (request.flags & flag_no_hole) != 0);
+            return ok;
+        default:
+            return einval;
     }
 }
 

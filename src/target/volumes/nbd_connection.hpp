@@ -15,8 +15,8 @@ namespace mk::volumes {
 
 class NbdConnection {
   public:
-    /// The backend of an open export of that name and, when it is taken for transmission, registers the connection with it;
-    /// nullptr when there is none.
+    /// The backend of an open export of that name and, when it is taken for transmission, registers the connection with
+    /// it; nullptr when there is none.
     using FindExport = std::function<std::shared_ptr<ExportBackend>(const std::string& name, bool for_transmission)>;
 
     NbdConnection(int fd, FindExport find_export) : stream_(fd), find_export_(std::move(find_export)) {}

@@ -1,6 +1,6 @@
 #pragma once
-// Numbers of the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md) that the server uses.
-// Internal to the NBD server.
+// Numbers of the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md) that the server
+// uses. Internal to the NBD server.
 
 #include <cstdint>
 
@@ -29,11 +29,18 @@ inline constexpr std::uint32_t rep_err_too_big = 0x80000009;
 inline constexpr std::uint16_t info_export = 0;
 inline constexpr std::uint16_t info_block_size = 3;
 
-// HAS_FLAGS, SEND_FLUSH, SEND_FUA, SEND_TRIM, SEND_WRITE_ZEROES, CAN_MULTI_CONN: a flush on one connection covers the writes
-// answered on all others, because they share one backend.
+// HAS_FLAGS, SEND_FLUSH, SEND_FUA, SEND_TRIM, SEND_WRITE_ZEROES, CAN_MULTI_CONN: a flush on one connection covers the
+// writes answered on all others, because they share one backend.
 inline constexpr std::uint16_t transmission_flags = 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 8;
 
-enum Command : std::uint16_t { cmd_read = 0, cmd_write = 1, cmd_disconnect = 2, cmd_flush = 3, cmd_trim = 4, cmd_write_zeroes = 6 };
+enum Command : std::uint16_t {
+    cmd_read = 0,
+    cmd_write = 1,
+    cmd_disconnect = 2,
+    cmd_flush = 3,
+    cmd_trim = 4,
+    cmd_write_zeroes = 6
+};
 
 inline constexpr std::uint16_t flag_fua = 1;
 inline constexpr std::uint16_t flag_no_hole = 2;

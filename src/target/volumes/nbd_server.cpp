@@ -1,5 +1,10 @@
 #include "target/volumes/nbd_server.hpp"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
 #include <arpa/inet.h>
 #include <fmt/core.h>
 #include <netinet/in.h>
@@ -10,11 +15,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <system_error>
 
 #include "base/log.hpp"
 #include "target/volumes/nbd_connection.hpp"
@@ -44,7 +44,9 @@ NbdServer::NbdServer(NbdServerOptions options) : options_(std::move(options)), w
     acceptor_ = std::jthread([this](const std::stop_token& stop) { accept_loop(stop); });
 }
 
-NbdServer::~NbdServer() { stop(); }
+NbdServer::~NbdServer() {
+    stop();
+}
 
 void NbdServer::listen_tcp() {
     sockaddr_in address{};
@@ -70,7 +72,8 @@ void NbdServer::listen_unix() {
     }
     std::memcpy(address.sun_path, options_.socket.data(), options_.socket.size());
     os::remove_file(options_.socket);  // left by a daemon that died
-    listeners_.push_back(listener_on(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address, options_.socket));
+    listeners_.push_back(
+        listener_on(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address, options_.socket));
     if (::chmod(options_.socket.c_str(), 0600) != 0) {
         throw os::system_error("protect " + options_.socket, errno);
     }
@@ -121,7 +124,8 @@ void NbdServer::stop() {
     for (auto& connection : connections_) {
         ::shutdown(connection.socket.get(), SHUT_RDWR);
     }
-    connection_over_.wait(lock, [&] { return std::all_of(connections_.begin(), connections_.end(), [](auto& c) { return c.is_over; }); });
+    connection_over_.wait(
+        lock, [&] { return std::all_of(connections_.begin(), connections_.end(), [](auto& c) { return c.is_over; }); });
     auto ended = std::move(connections_);
     connections_.clear();
     lock.unlock();
@@ -189,7 +193,8 @@ void NbdServer::run(Connection& connection) {
     connection_over_.notify_all();
 }
 
-std::shared_ptr<ExportBackend> NbdServer::find_export(Connection& connection, const std::string& name, bool for_transmission) {
+std::shared_ptr<ExportBackend> NbdServer::find_export(Connection& connection, const std::string& name,
+                                                      bool for_transmission) {
     const std::lock_guard lock(exports_mutex_);
     const auto found = exports_.find(name);
     if (found == exports_.end()) {

@@ -1,13 +1,13 @@
 #pragma once
-// The export server: offers exactly the exports that were added and not removed; there is no configuration and no reload.
-// One thread per connection. Works with nbdcopy, nbdinfo, qemu-img and everything on libnbd. Thread-safe.
+// The export server: offers exactly the exports that were added and not removed; there is no configuration and no
+// reload. One thread per connection. Works with nbdcopy, nbdinfo, qemu-img and everything on libnbd. Thread-safe.
 
+#include <condition_variable>
 #include <cstdint>
 #include <list>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <condition_variable>
 #include <string>
 #include <thread>
 #include <vector>
@@ -33,7 +33,8 @@ class NbdServer {
     std::uint16_t port() const { return port_; }
     /// Error{conflict} when the name is taken.
     void add_export(const std::string& name, std::shared_ptr<ExportBackend> backend);
-    /// Cuts the export's connections; when this returns, no request of theirs is running any more. No error when absent.
+    /// Cuts the export's connections; when this returns, no request of theirs is running any more. No error when
+    /// absent.
     void remove_export(const std::string& name);
     bool has_export(const std::string& name) const;
     /// "nbd://host:port/name", or the unix form when there is no TCP listener.

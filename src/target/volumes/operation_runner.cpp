@@ -11,13 +11,16 @@ namespace mk::volumes {
 namespace {
 
 constexpr auto insert_sql =
-    "INSERT INTO volume_operations (operation_id, kind, object_id, state, created_ms) VALUES (:id, :kind, :object, 'running', :now)";
+    "INSERT INTO volume_operations (operation_id, kind, object_id, state, created_ms) VALUES (:id, :kind, :object, "
+    "'running', :now)";
 constexpr auto finish_sql =
     "UPDATE volume_operations SET state = :state, result = :result, error = :error, completed_ms = :now "
     "WHERE operation_id = :id AND state = 'running'";
-constexpr auto interrupt_sql = "UPDATE volume_operations SET state = 'interrupted', completed_ms = :now WHERE state = 'running'";
+constexpr auto interrupt_sql =
+    "UPDATE volume_operations SET state = 'interrupted', completed_ms = :now WHERE state = 'running'";
 constexpr auto forget_sql = "DELETE FROM volume_operations WHERE created_ms < :before AND state <> 'running'";
-constexpr auto select_sql = "SELECT operation_id, kind, object_id, state, result, error FROM volume_operations WHERE operation_id = :id";
+constexpr auto select_sql =
+    "SELECT operation_id, kind, object_id, state, result, error FROM volume_operations WHERE operation_id = :id";
 constexpr auto last_result_sql =
     "SELECT result FROM volume_operations WHERE kind = :kind AND object_id = :object AND state = 'completed' "
     "ORDER BY completed_ms DESC LIMIT 1";
@@ -25,7 +28,8 @@ constexpr std::chrono::hours kept_for{30 * 24};
 
 }  // namespace
 
-OperationRunner::OperationRunner(std::shared_ptr<db::Database> database, const Clock& clock, KeyLocks& locks, Options options)
+OperationRunner::OperationRunner(std::shared_ptr<db::Database> database, const Clock& clock, KeyLocks& locks,
+                                 Options options)
     : database_(std::move(database)), clock_(clock), locks_(locks), options_(std::move(options)) {
     locks_.on_release([this] {
         {
@@ -67,7 +71,8 @@ void OperationRunner::stop() {
     }
 }
 
-std::string OperationRunner::submit(const std::string& kind, const std::string& object_id, const std::string& key, Work work) {
+std::string OperationRunner::submit(const std::string& kind, const std::string& object_id, const std::string& key,
+                                    Work work) {
     Item item{new_uuid(), kind, object_id, key, std::move(work)};
     const auto id = item.id;
     database_->execute(insert_sql, {{"id", id}, {"kind", kind}, {"object", object_id}, {"now", to_ms(clock_.now())}});
@@ -77,7 +82,8 @@ std::string OperationRunner::submit(const std::string& kind, const std::string& 
         if (is_stopping_) {
             refusal = Error(ErrorCode::unavailable, "the Volume Daemon is stopping", {.retry_safe = true});
         } else if (waiting_.size() >= options_.max_waiting) {
-            refusal = Error(ErrorCode::exhausted, "too many volume operations are waiting", {.remedy = "Try again later.", .retry_safe = true});
+            refusal = Error(ErrorCode::exhausted, "too many volume operations are waiting",
+                            {.remedy = "Try again later.", .retry_safe = true});
         } else {
             live_[id] = {"Waiting for its turn", 0};
             waiting_.push_back(item);
@@ -92,7 +98,8 @@ std::string OperationRunner::submit(const std::string& kind, const std::string& 
     return id;
 }
 
-/// The oldest item whose key nobody holds, with the key; items of one key keep their order. The caller does not hold the mutex.
+/// The oldest item whose key nobody holds, with the key; items of one key keep their order. The caller does not hold
+/// the mutex.
 std::optional<std::pair<OperationRunner::Item, KeyLocks::Lease>> OperationRunner::take_ready() {
     const std::lock_guard lock(waiting_mutex_);
     std::set<std::string> tried;
@@ -146,9 +153,12 @@ void OperationRunner::run(const Item& item, const std::stop_token& stop) {
     }
 }
 
-void OperationRunner::finish(const Item& item, const std::string& state, const db::Value& result, const db::Value& error) {
+void OperationRunner::finish(const Item& item, const std::string& state, const db::Value& result,
+                             const db::Value& error) {
     try {
-        database_->execute(finish_sql, {{"state", state}, {"result", result}, {"error", error}, {"now", to_ms(clock_.now())}, {"id", item.id}});
+        database_->execute(
+            finish_sql,
+            {{"state", state}, {"result", result}, {"error", error}, {"now", to_ms(clock_.now())}, {"id", item.id}});
     } catch (const Error& failure) {
         // It stays "running" until the next start makes it "interrupted": the caller repeats, which is safe.
         log::error("operation={} its end could not be recorded: {}", item.id, failure.full_text());
@@ -162,8 +172,14 @@ OperationView OperationRunner::get(const std::string& id) const {
     if (!row) {
         throw Error(ErrorCode::not_found, "there is no operation " + id);
     }
-    OperationView view{row->text("operation_id"), row->text("kind"), row->text("object_id"), row->text("state"), "", 0,
-                       row->text_or_null("result").value_or(""), row->text_or_null("error").value_or("")};
+    OperationView view{row->text("operation_id"),
+                       row->text("kind"),
+                       row->text("object_id"),
+                       row->text("state"),
+                       "",
+                       0,
+                       row->text_or_null("result").value_or(""),
+                       row->text_or_null("error").value_or("")};
     const std::lock_guard lock(waiting_mutex_);
     if (const auto live = live_.find(id); live != live_.end()) {
         view.detail = live->second.detail;

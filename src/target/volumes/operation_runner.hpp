@@ -1,6 +1,7 @@
 #pragma once
-// Work that outlives its request: recorded in volume_operations, done by a bounded pool of workers, one at a time per key (a volume,
-// a machine). What ran when the daemon died reads "interrupted" afterwards; repeating the call is safe. Thread-safe.
+// Work that outlives its request: recorded in volume_operations, done by a bounded pool of workers, one at a time per
+// key (a volume, a machine). What ran when the daemon died reads "interrupted" afterwards; repeating the call is safe.
+// Thread-safe.
 
 #include <condition_variable>
 #include <deque>

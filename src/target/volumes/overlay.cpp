@@ -1,11 +1,11 @@
 #include "target/volumes/overlay.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "base/digest.hpp"
 #include "target/volumes/block_device.hpp"
@@ -16,7 +16,9 @@ OverlayFiles OverlayFiles::in(const std::string& folder, const std::string& sess
     return {folder + "/" + session_id + ".data", folder + "/" + session_id + ".journal"};
 }
 
-bool OverlayFiles::exist() const { return ::access(data.c_str(), F_OK) == 0 && ::access(journal.c_str(), F_OK) == 0; }
+bool OverlayFiles::exist() const {
+    return ::access(data.c_str(), F_OK) == 0 && ::access(journal.c_str(), F_OK) == 0;
+}
 
 void OverlayFiles::remove() const {
     os::remove_file(data);
@@ -31,7 +33,8 @@ std::unique_ptr<Overlay> Overlay::create(const OverlayFiles& files, const Journa
     if (::ftruncate(data.get(), static_cast<off_t>(header.length)) != 0) {
         throw os::system_error("make " + files.data, errno);
     }
-    return std::unique_ptr<Overlay>(new Overlay(std::move(data), Journal::create(files.journal, header), header.length, {}));
+    return std::unique_ptr<Overlay>(
+        new Overlay(std::move(data), Journal::create(files.journal, header), header.length, {}));
 }
 
 std::unique_ptr<Overlay> Overlay::reopen(const OverlayFiles& files) {

@@ -1,9 +1,10 @@
 #pragma once
-// The staged content of one write session: a sparse file with the data at its place on the disk, and the journal of what in it is
-// durable. Lives in the staging folder as <session>.data and <session>.journal.
+// The staged content of one write session: a sparse file with the data at its place on the disk, and the journal of
+// what in it is durable. Lives in the staging folder as <session>.data and <session>.journal.
 //
-// Order that must hold: data durable, then its ranges in the journal, then the flush is answered; the seal comes last. So a range in
-// the journal always has its data, and a sealed overlay is complete. Reads and writes may come from several threads.
+// Order that must hold: data durable, then its ranges in the journal, then the flush is answered; the seal comes last.
+// So a range in the journal always has its data, and a sealed overlay is complete. Reads and writes may come from
+// several threads.
 
 #include <cstddef>
 #include <memory>

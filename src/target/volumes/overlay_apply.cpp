@@ -16,10 +16,12 @@ Error torn(const std::string& cause) {
 
 }  // namespace
 
-bool is_sealed(const OverlayFiles& files) { return files.exist() && read_journal(files.journal).seal.has_value(); }
+bool is_sealed(const OverlayFiles& files) {
+    return files.exist() && read_journal(files.journal).seal.has_value();
+}
 
-Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, ApplyTarget& target, const std::stop_token& stop,
-                      const std::function<void(double percent)>& on_progress) {
+Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, ApplyTarget& target,
+                      const std::stop_token& stop, const std::function<void(double percent)>& on_progress) {
     const auto content = read_journal(files.journal);
     if (!content.seal || content.header != expected) {
         throw torn("the staged changes in " + files.journal + " are incomplete or belong to another session");

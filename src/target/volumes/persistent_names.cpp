@@ -1,20 +1,23 @@
 #include "target/volumes/persistent_names.hpp"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdio>
+
+#include <unistd.h>
 
 #include "os/file.hpp"
 
 namespace mk::volumes {
 
-PersistentNames::PersistentNames(std::string folder) : folder_(std::move(folder)) { os::make_folders(folder_, 0755); }
+PersistentNames::PersistentNames(std::string folder) : folder_(std::move(folder)) {
+    os::make_folders(folder_, 0755);
+}
 
 std::string PersistentNames::name_of(const VmContextId& vm_context_id, const DiskId& disk_id) {
     std::string name = "vol-" + vm_context_id.value + "-" + disk_id.value;
     for (auto& c : name) {
-        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+        const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                              c == '_' || c == '.';
         if (!is_plain) {
             c = '_';
         }
@@ -32,6 +35,8 @@ std::string PersistentNames::point(const std::string& name, const std::string& t
     return path;
 }
 
-void PersistentNames::remove(const std::string& name) const { os::remove_file(path_of(name)); }
+void PersistentNames::remove(const std::string& name) const {
+    os::remove_file(path_of(name));
+}
 
 }  // namespace mk::volumes

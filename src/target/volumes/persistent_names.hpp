@@ -1,6 +1,6 @@
 #pragma once
-// Our own names for volumes that are attached to this appliance: links "vol-<context>-<disk>" in a folder of ours, made and removed
-// with the attachment. Thread-safe.
+// Our own names for volumes that are attached to this appliance: links "vol-<context>-<disk>" in a folder of ours, made
+// and removed with the attachment. Thread-safe.
 
 #include <string>
 

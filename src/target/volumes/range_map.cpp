@@ -35,7 +35,8 @@ void RangeMap::assign(Range range, Written kind) {
     }
     cut_out(range);
     auto added = entries_.insert_or_assign(range.offset, Entry{range.end(), kind}).first;
-    if (const auto next = std::next(added); next != entries_.end() && next->first == added->second.end && next->second.kind == kind) {
+    if (const auto next = std::next(added);
+        next != entries_.end() && next->first == added->second.end && next->second.kind == kind) {
         added->second.end = next->second.end;
         entries_.erase(next);
     }

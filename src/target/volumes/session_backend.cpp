@@ -1,8 +1,8 @@
 #include "target/volumes/session_backend.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
+
+#include <sys/stat.h>
 
 namespace mk::volumes {
 namespace {
@@ -10,7 +10,10 @@ namespace {
 class DirectBackend : public SessionBackend {
   public:
     DirectBackend(const std::string& path, Bytes length, bool knows_history)
-        : device_(path), length_(length), knows_history_(knows_history), touched_((length + unit_size - 1) / unit_size) {}
+        : device_(path),
+          length_(length),
+          knows_history_(knows_history),
+          touched_((length + unit_size - 1) / unit_size) {}
 
     Bytes size() const override { return length_; }
     void read(Bytes offset, std::span<std::byte> buffer) override { device_.read(offset, buffer); }
@@ -81,7 +84,7 @@ class StagedBackend : public SessionBackend {
     std::optional<std::vector<Range>> touched() const override { return std::nullopt; }
 
     Bytes staged_bytes() const override {
-        struct stat status {};
+        struct stat status{};
         return ::stat(files_.data.c_str(), &status) == 0 ? static_cast<Bytes>(status.st_blocks) * 512 : 0;
     }
 

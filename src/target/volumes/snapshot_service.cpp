@@ -10,10 +10,12 @@ constexpr const char* tag_key = "migratekit.context";
 }  // namespace
 
 void SnapshotService::refuse_second(const VolumeRow& row, const std::string& name) const {
-    const bool has_other = row.snapshot_status != "none" && row.snapshot_status != "failed" && row.snapshot_name != name;
+    const bool has_other =
+        row.snapshot_status != "none" && row.snapshot_status != "failed" && row.snapshot_name != name;
     if (has_other) {
-        throw Error(ErrorCode::conflict, "the volume " + row.name + " already has the snapshot " + row.snapshot_name,
-                    {.consequence = "Nothing was changed.", .remedy = "Delete that snapshot first.", .retry_safe = true});
+        throw Error(
+            ErrorCode::conflict, "the volume " + row.name + " already has the snapshot " + row.snapshot_name,
+            {.consequence = "Nothing was changed.", .remedy = "Delete that snapshot first.", .retry_safe = true});
     }
 }
 
@@ -64,8 +66,10 @@ SnapshotView SnapshotService::revert(const VolumeId& volume_id, const Progress& 
     auto row = parts_.volumes.require(volume_id);
     require_no_active_session(parts_.sessions, volume_id, "revert");
     if (!row.snapshot_id || (row.snapshot_status != "ready" && row.snapshot_status != "rollback_complete")) {
-        throw Error(ErrorCode::conflict, "the volume " + row.name + " has no snapshot that is ready (" + row.snapshot_status + ")",
-                    {.consequence = "Nothing was changed.", .remedy = "Check the snapshots of the volume in CloudStack."});
+        throw Error(
+            ErrorCode::conflict,
+            "the volume " + row.name + " has no snapshot that is ready (" + row.snapshot_status + ")",
+            {.consequence = "Nothing was changed.", .remedy = "Check the snapshots of the volume in CloudStack."});
     }
     const auto cloud = parts_.cloud.open();
     progress.say("Reverting to the snapshot");
@@ -117,7 +121,8 @@ std::vector<SnapshotView> SnapshotService::list(const VmContextId& vm_context_id
         if (row.snapshot_status == "none") {
             continue;
         }
-        const auto info = row.snapshot_id ? parts_.cloud.open()->snapshots().find(*row.snapshot_id, stop) : std::nullopt;
+        const auto info =
+            row.snapshot_id ? parts_.cloud.open()->snapshots().find(*row.snapshot_id, stop) : std::nullopt;
         views.push_back({row, info && info->revertable});
     }
     return views;

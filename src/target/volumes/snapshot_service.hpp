@@ -1,6 +1,7 @@
 #pragma once
-// One snapshot per replica volume, tracked in its row so that it outlives every attachment (inventory J). Snapshots are taken and
-// reverted only while the volume is detached. Operations on one volume are serialised by the caller; every one may be repeated.
+// One snapshot per replica volume, tracked in its row so that it outlives every attachment (inventory J). Snapshots are
+// taken and reverted only while the volume is detached. Operations on one volume are serialised by the caller; every
+// one may be repeated.
 //
 //   none --create--> creating --BackedUp--> ready --revert--> rollback_complete        creating --Error--> failed
 //   any --remove, absence seen--> none
@@ -33,7 +34,8 @@ class SnapshotService {
     };
     explicit SnapshotService(Parts parts) : parts_(parts) {}
 
-    /// Error{conflict} when the volume is attached, has another snapshot, or its storage cannot revert (the snapshot is removed then).
+    /// Error{conflict} when the volume is attached, has another snapshot, or its storage cannot revert (the snapshot is
+    /// removed then).
     SnapshotView create(const VolumeId& volume_id, const std::string& name, const Progress& progress);
     /// Takes only a snapshot in status ready or rollback_complete (a repetition).
     SnapshotView revert(const VolumeId& volume_id, const Progress& progress);

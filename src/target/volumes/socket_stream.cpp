@@ -1,10 +1,10 @@
 #include "target/volumes/socket_stream.hpp"
 
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
+
+#include <poll.h>
+#include <sys/socket.h>
 
 namespace mk::volumes {
 

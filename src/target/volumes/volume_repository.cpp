@@ -7,7 +7,7 @@
 namespace mk::volumes {
 namespace {
 
-#define MK_VOLUME_COLUMNS                                                                                                 \
+#define MK_VOLUME_COLUMNS                                                                                             \
     "volume_id, vm_context_id, disk_id, volume_name, size_bytes, written, digest, ossea_snapshot_id, snapshot_name, " \
     "snapshot_created_at_ms, snapshot_status"
 
@@ -18,21 +18,24 @@ constexpr auto select_context_sql =
     "SELECT " MK_VOLUME_COLUMNS " FROM ossea_volumes WHERE vm_context_id = :context ORDER BY disk_id";
 constexpr auto select_all_sql = "SELECT " MK_VOLUME_COLUMNS " FROM ossea_volumes ORDER BY vm_context_id, disk_id";
 constexpr auto insert_sql =
-    "INSERT INTO ossea_volumes (volume_id, vm_context_id, disk_id, volume_name, size_bytes, written, snapshot_status, created_ms) "
+    "INSERT INTO ossea_volumes (volume_id, vm_context_id, disk_id, volume_name, size_bytes, written, snapshot_status, "
+    "created_ms) "
     "VALUES (:id, :context, :disk, :name, :size, :written, 'none', :now)";
 constexpr auto delete_sql = "DELETE FROM ossea_volumes WHERE volume_id = :id";
 constexpr auto snapshot_sql =
     "UPDATE ossea_volumes SET ossea_snapshot_id = :snapshot, snapshot_name = :name, snapshot_created_at_ms = :created, "
     "snapshot_status = :status WHERE volume_id = :id";
 constexpr auto select_mapping_sql =
-    "SELECT volume_uuid, vm_context_id, operation_mode, vm_id, device_id, device_path, persistent_device_name, symlink_path "
+    "SELECT volume_uuid, vm_context_id, operation_mode, vm_id, device_id, device_path, persistent_device_name, "
+    "symlink_path "
     "FROM device_mappings WHERE volume_uuid = :id";
 constexpr auto update_mapping_sql =
     "UPDATE device_mappings SET operation_mode = :mode, vm_id = :vm, device_id = :device, device_path = :path, "
     "persistent_device_name = :name, symlink_path = :link, updated_ms = :now WHERE volume_uuid = :id";
 constexpr auto insert_mapping_sql =
     "INSERT INTO device_mappings (volume_uuid, vm_context_id, operation_mode, vm_id, device_id, device_path, "
-    "persistent_device_name, symlink_path, updated_ms) VALUES (:id, :context, :mode, :vm, :device, :path, :name, :link, :now)";
+    "persistent_device_name, symlink_path, updated_ms) VALUES (:id, :context, :mode, :vm, :device, :path, :name, "
+    ":link, :now)";
 constexpr auto delete_mapping_sql = "DELETE FROM device_mappings WHERE volume_uuid = :id";
 
 #undef MK_VOLUME_COLUMNS
@@ -61,7 +64,9 @@ std::vector<VolumeRow> rows_from(const std::vector<db::Row>& rows) {
     return volumes;
 }
 
-db::Value text_or_null(const std::string& text) { return text.empty() ? db::Value(nullptr) : db::Value(text); }
+db::Value text_or_null(const std::string& text) {
+    return text.empty() ? db::Value(nullptr) : db::Value(text);
+}
 
 }  // namespace
 
@@ -101,7 +106,9 @@ void VolumeRepository::insert(const VolumeRow& row) {
                                     {"now", to_ms(clock_.now())}});
 }
 
-void VolumeRepository::remove(const VolumeId& id) { database_->execute(delete_sql, {{"id", id.value}}); }
+void VolumeRepository::remove(const VolumeId& id) {
+    database_->execute(delete_sql, {{"id", id.value}});
+}
 
 void VolumeRepository::set_size(const VolumeId& id, Bytes size) {
     database_->execute("UPDATE ossea_volumes SET size_bytes = :size WHERE volume_id = :id",
@@ -118,11 +125,12 @@ void VolumeRepository::set_digest(const VolumeId& id, const std::optional<std::s
 }
 
 void VolumeRepository::set_snapshot(const VolumeRow& row) {
-    database_->execute(snapshot_sql, {{"snapshot", row.snapshot_id ? db::Value(row.snapshot_id->value) : db::Value(nullptr)},
-                                      {"name", text_or_null(row.snapshot_name)},
-                                      {"created", db::value_of(row.snapshot_created_ms)},
-                                      {"status", row.snapshot_status},
-                                      {"id", row.id.value}});
+    database_->execute(snapshot_sql,
+                       {{"snapshot", row.snapshot_id ? db::Value(row.snapshot_id->value) : db::Value(nullptr)},
+                        {"name", text_or_null(row.snapshot_name)},
+                        {"created", db::value_of(row.snapshot_created_ms)},
+                        {"status", row.snapshot_status},
+                        {"id", row.id.value}});
 }
 
 std::optional<MappingRow> VolumeRepository::find_mapping(const VolumeId& id) const {
@@ -142,14 +150,15 @@ std::optional<MappingRow> VolumeRepository::find_mapping(const VolumeId& id) con
 }
 
 void VolumeRepository::save_mapping(const MappingRow& mapping) {
-    db::Parameters values{{"id", mapping.volume_id.value},
-                          {"mode", mapping.operation_mode},
-                          {"vm", mapping.vm_id.value},
-                          {"device", mapping.device_id ? db::Value(std::int64_t{*mapping.device_id}) : db::Value(nullptr)},
-                          {"path", text_or_null(mapping.device_path)},
-                          {"name", text_or_null(mapping.persistent_name)},
-                          {"link", text_or_null(mapping.symlink_path)},
-                          {"now", to_ms(clock_.now())}};
+    db::Parameters values{
+        {"id", mapping.volume_id.value},
+        {"mode", mapping.operation_mode},
+        {"vm", mapping.vm_id.value},
+        {"device", mapping.device_id ? db::Value(std::int64_t{*mapping.device_id}) : db::Value(nullptr)},
+        {"path", text_or_null(mapping.device_path)},
+        {"name", text_or_null(mapping.persistent_name)},
+        {"link", text_or_null(mapping.symlink_path)},
+        {"now", to_ms(clock_.now())}};
     database_->transact([&](db::Session& session) {
         if (session.execute(update_mapping_sql, values) == 0) {
             auto all = values;
@@ -159,6 +168,8 @@ void VolumeRepository::save_mapping(const MappingRow& mapping) {
     });
 }
 
-void VolumeRepository::remove_mapping(const VolumeId& id) { database_->execute(delete_mapping_sql, {{"id", id.value}}); }
+void VolumeRepository::remove_mapping(const VolumeId& id) {
+    database_->execute(delete_mapping_sql, {{"id", id.value}});
+}
 
 }  // namespace mk::volumes

@@ -1,8 +1,8 @@
 #include "target/volumes/volume_service.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
+
+#include <fmt/core.h>
 
 #include "base/digest.hpp"
 #include "base/log.hpp"
@@ -18,11 +18,15 @@ constexpr const char* tag_key = "migratekit.context";
 constexpr auto machine_lock_limit = 1h;  // attaches to one machine are queued, and one may copy a volume
 
 Error gone_from_cloud(const VolumeRow& row) {
-    return Error(ErrorCode::not_found, "the volume " + row.name + " (" + row.id.value + ") does not exist in CloudStack any more",
-                 {.consequence = "This replica is lost.", .remedy = "Delete the volume here, then replicate the machine in full again."});
+    return Error(ErrorCode::not_found,
+                 "the volume " + row.name + " (" + row.id.value + ") does not exist in CloudStack any more",
+                 {.consequence = "This replica is lost.",
+                  .remedy = "Delete the volume here, then replicate the machine in full again."});
 }
 
-bool is_at_appliance(const VolumeInfo& info, const Cloud& cloud) { return info.vm_id && *info.vm_id == cloud.appliance(); }
+bool is_at_appliance(const VolumeInfo& info, const Cloud& cloud) {
+    return info.vm_id && *info.vm_id == cloud.appliance();
+}
 
 }  // namespace
 
@@ -70,7 +74,8 @@ VolumeView VolumeService::get(const VolumeId& id, const std::stop_token& stop) c
     return view_of(row, *info, *cloud);
 }
 
-std::vector<VolumeView> VolumeService::list(const std::optional<VmContextId>& vm_context_id, const std::stop_token& stop) const {
+std::vector<VolumeView> VolumeService::list(const std::optional<VmContextId>& vm_context_id,
+                                            const std::stop_token& stop) const {
     const auto rows = parts_.volumes.list(vm_context_id);
     std::vector<VolumeView> views;
     if (rows.empty()) {
@@ -98,7 +103,8 @@ DeviceView VolumeService::device(const VolumeId& id, const std::stop_token& stop
             .vm_id = view.vm_id ? view.vm_id->value : ""};
 }
 
-std::vector<MachineVolume> VolumeService::machine_volumes(const CloudMachineId& vm_id, const std::stop_token& stop) const {
+std::vector<MachineVolume> VolumeService::machine_volumes(const CloudMachineId& vm_id,
+                                                          const std::stop_token& stop) const {
     std::vector<MachineVolume> volumes;
     for (const auto& info : parts_.cloud.open()->volumes().list_of_machine(vm_id, stop)) {
         volumes.push_back({info.id, info.type, info.device_id, parts_.volumes.find(info.id).has_value()});
@@ -130,8 +136,9 @@ VolumeView VolumeService::create(const CreateRequest& request, const Progress& p
                                               progress.stop());
     parts_.ledger.confirm(entry, info.id.value);
     if (info.size < request.size) {
-        throw Error(ErrorCode::conflict, fmt::format("CloudStack made the volume {} with {} instead of {}", name, format_bytes(info.size),
-                                                     format_bytes(request.size)),
+        throw Error(ErrorCode::conflict,
+                    fmt::format("CloudStack made the volume {} with {} instead of {}", name, format_bytes(info.size),
+                                format_bytes(request.size)),
                     {.remedy = "Choose a disk offering with custom size."});
     }
     // A volume that was found and has been attached before may hold anything; a fresh one is a record without bytes.
@@ -160,12 +167,14 @@ void VolumeService::remove(const VolumeId& id, const Progress& progress) {
     const auto cloud = parts_.cloud.open();
     const auto info = cloud->volumes().find(id, progress.stop());
     if (info && info->vm_id) {
-        throw Error(ErrorCode::conflict, "the volume " + found->name + " is attached to '" + info->vm_name + "' and cannot be deleted",
+        throw Error(ErrorCode::conflict,
+                    "the volume " + found->name + " is attached to '" + info->vm_name + "' and cannot be deleted",
                     {.consequence = "Nothing was changed.", .remedy = "Detach it first.", .retry_safe = true});
     }
     if (found->snapshot_id || (info && !cloud->snapshots().list_of_volume(id, progress.stop()).empty())) {
-        throw Error(ErrorCode::conflict, "the volume " + found->name + " has a snapshot and cannot be deleted",
-                    {.consequence = "Nothing was changed.", .remedy = "Delete its snapshot first.", .retry_safe = true});
+        throw Error(
+            ErrorCode::conflict, "the volume " + found->name + " has a snapshot and cannot be deleted",
+            {.consequence = "Nothing was changed.", .remedy = "Delete its snapshot first.", .retry_safe = true});
     }
     progress.say("Deleting the volume");
     cloud->volumes().remove(id, progress.stop());
@@ -179,8 +188,9 @@ VolumeView VolumeService::resize(const VolumeId& id, Bytes size, const Progress&
     const auto row = parts_.volumes.require(id);
     require_no_active_session(parts_.sessions, id, "resize");
     if (row.snapshot_id) {
-        throw Error(ErrorCode::conflict, "the volume " + row.name + " has a snapshot of the old size",
-                    {.consequence = "Nothing was changed.", .remedy = "Delete the snapshot first.", .retry_safe = true});
+        throw Error(
+            ErrorCode::conflict, "the volume " + row.name + " has a snapshot of the old size",
+            {.consequence = "Nothing was changed.", .remedy = "Delete the snapshot first.", .retry_safe = true});
     }
     const auto cloud = parts_.cloud.open();
     progress.say("Growing the volume");
@@ -196,7 +206,8 @@ VolumeView VolumeService::resize(const VolumeId& id, Bytes size, const Progress&
 
 // ---- attaching and detaching
 
-VolumeView VolumeService::note_attached(const VolumeRow& row, const VolumeInfo& info, const Cloud& cloud, const Progress& progress) {
+VolumeView VolumeService::note_attached(const VolumeRow& row, const VolumeInfo& info, const Cloud& cloud,
+                                        const Progress& progress) {
     MappingRow mapping{.volume_id = row.id,
                        .vm_context_id = row.vm_context_id,
                        .operation_mode = "failover",
@@ -222,8 +233,8 @@ void VolumeService::forget_attachment(const VolumeRow& row) {
     parts_.volumes.remove_mapping(row.id);
 }
 
-VolumeView VolumeService::attach(const VolumeId& id, const std::optional<CloudMachineId>& vm_id, std::optional<int> device_id,
-                                 const Progress& progress) {
+VolumeView VolumeService::attach(const VolumeId& id, const std::optional<CloudMachineId>& vm_id,
+                                 std::optional<int> device_id, const Progress& progress) {
     const auto row = parts_.volumes.require(id);
     const auto cloud = parts_.cloud.open();
     const auto machine = vm_id.value_or(cloud->appliance());
@@ -283,35 +294,38 @@ std::string VolumeService::digest(const VolumeId& id, const Progress& progress) 
         throw Error(ErrorCode::conflict, "the volume " + row.name + " is not attached to this appliance",
                     {.remedy = "Attach it first.", .retry_safe = true});
     }
-    const auto digest = parts_.digests.recompute(id, BlockDevice(device->path), progress.stop(), [&](double percent) {
-        progress.say("Reading the volume", percent);
-    });
+    const auto digest = parts_.digests.recompute(id, BlockDevice(device->path), progress.stop(),
+                                                 [&](double percent) { progress.say("Reading the volume", percent); });
     parts_.volumes.set_digest(id, digest);
     return digest;
 }
 
 // ---- the root volume of a shell machine
 
-/// From the ledger when an earlier call was cut off after detaching it, otherwise from the machine. Empty when there is none.
+/// From the ledger when an earlier call was cut off after detaching it, otherwise from the machine. Empty when there is
+/// none.
 VolumeId VolumeService::find_default_root(const CloudMachineId& vm_id, const Cloud& cloud, const Progress& progress) {
     if (const auto known = parts_.ledger.find_object(ledger_default_root, vm_id.value)) {
         return VolumeId{*known};
     }
     const auto all = cloud.volumes().list_of_machine(vm_id, progress.stop());
-    const auto root = std::find_if(all.begin(), all.end(), [](const VolumeInfo& v) { return v.type == "ROOT" || v.device_id == 0; });
+    const auto root =
+        std::find_if(all.begin(), all.end(), [](const VolumeInfo& v) { return v.type == "ROOT" || v.device_id == 0; });
     return root == all.end() ? VolumeId{} : root->id;
 }
 
 VolumeId VolumeService::discard_default_root(const CloudMachineId& vm_id, const Progress& progress) {
     const auto cloud = parts_.cloud.open();
     if (vm_id == cloud->appliance()) {
-        throw Error(ErrorCode::forbidden, "the root volume of the appliance is not discarded", {.consequence = "Nothing was changed."});
+        throw Error(ErrorCode::forbidden, "the root volume of the appliance is not discarded",
+                    {.consequence = "Nothing was changed."});
     }
     const auto lease = machine_lock(vm_id, progress);
     const auto root = find_default_root(vm_id, *cloud, progress);
     if (root.empty() || parts_.volumes.find(root)) {
         if (!root.empty()) {
-            throw Error(ErrorCode::forbidden, "the root volume of the machine " + vm_id.value + " is a replica and is not discarded",
+            throw Error(ErrorCode::forbidden,
+                        "the root volume of the machine " + vm_id.value + " is a replica and is not discarded",
                         {.consequence = "Nothing was changed.", .remedy = "Detach it instead."});
         }
         return root;
@@ -322,7 +336,8 @@ VolumeId VolumeService::discard_default_root(const CloudMachineId& vm_id, const 
             throw Error(ErrorCode::conflict, "the volume " + root.value + " is attached to another machine now",
                         {.consequence = "Nothing was changed."});
         }
-        parts_.ledger.confirm(parts_.ledger.intend(ledger_default_root, vm_id.value, VmContextId{}, JobId{}), root.value);
+        parts_.ledger.confirm(parts_.ledger.intend(ledger_default_root, vm_id.value, VmContextId{}, JobId{}),
+                              root.value);
         progress.say("Detaching the default root volume");
         cloud->volumes().detach(root, progress.stop());
         progress.say("Deleting the default root volume");

@@ -1,7 +1,7 @@
 #pragma once
-// The life of replica volumes: created, attached, detached, grown, deleted, and where they are. Every operation reads the state back
-// and may be repeated. Operations on one volume are serialised by the caller (operation runner, key = volume id); the ones on one
-// machine are serialised here. Thread-safe.
+// The life of replica volumes: created, attached, detached, grown, deleted, and where they are. Every operation reads
+// the state back and may be repeated. Operations on one volume are serialised by the caller (operation runner, key =
+// volume id); the ones on one machine are serialised here. Thread-safe.
 //
 // Nothing that is a replica (a row in ossea_volumes) is ever deleted except by remove().
 
@@ -85,13 +85,15 @@ class VolumeService {
     DeviceView device(const VolumeId& id, const std::stop_token& stop) const;
     /// Reads the whole volume from its device.
     std::string digest(const VolumeId& id, const Progress& progress);
-    /// The root volume that a shell machine was deployed with. Returns its id; empty when the machine has none (any more).
+    /// The root volume that a shell machine was deployed with. Returns its id; empty when the machine has none (any
+    /// more).
     VolumeId discard_default_root(const CloudMachineId& vm_id, const Progress& progress);
     std::vector<MachineVolume> machine_volumes(const CloudMachineId& vm_id, const std::stop_token& stop) const;
 
   private:
     VolumeView view_of(const VolumeRow& row, const cloudstack::VolumeInfo& info, const Cloud& cloud) const;
-    VolumeView note_attached(const VolumeRow& row, const cloudstack::VolumeInfo& info, const Cloud& cloud, const Progress& progress);
+    VolumeView note_attached(const VolumeRow& row, const cloudstack::VolumeInfo& info, const Cloud& cloud,
+                             const Progress& progress);
     void forget_attachment(const VolumeRow& row);
     KeyLocks::Lease machine_lock(const CloudMachineId& vm_id, const Progress& progress);
     VolumeId find_default_root(const CloudMachineId& vm_id, const Cloud& cloud, const Progress& progress);

@@ -7,7 +7,7 @@
 namespace mk::volumes {
 namespace {
 
-#define MK_SESSION_SELECT                                                                                            \
+#define MK_SESSION_SELECT                                                                                         \
     "SELECT session_id, job_id, volume_id, kind, state, length_bytes, target_is_zero, overlay_path, digest FROM " \
     "write_sessions "
 
@@ -15,11 +15,13 @@ constexpr auto select_sql = MK_SESSION_SELECT "WHERE session_id = :id";
 constexpr auto select_job_volume_sql = MK_SESSION_SELECT "WHERE job_id = :job AND volume_id = :volume";
 constexpr auto select_active_of_sql = MK_SESSION_SELECT "WHERE volume_id = :volume AND state IN ('open', 'committing')";
 constexpr auto select_job_sql = MK_SESSION_SELECT "WHERE job_id = :job ORDER BY created_ms, session_id";
-constexpr auto select_active_sql = MK_SESSION_SELECT "WHERE state IN ('open', 'committing') ORDER BY created_ms, session_id";
+constexpr auto select_active_sql =
+    MK_SESSION_SELECT "WHERE state IN ('open', 'committing') ORDER BY created_ms, session_id";
 constexpr auto delete_aborted_sql =
     "DELETE FROM write_sessions WHERE job_id = :job AND volume_id = :volume AND state = 'aborted'";
 constexpr auto insert_sql =
-    "INSERT INTO write_sessions (session_id, job_id, volume_id, kind, state, length_bytes, target_is_zero, overlay_path, "
+    "INSERT INTO write_sessions (session_id, job_id, volume_id, kind, state, length_bytes, target_is_zero, "
+    "overlay_path, "
     "created_ms, updated_ms) VALUES (:id, :job, :volume, :kind, 'open', :length, :zero, :overlay, :now, :now2)";
 constexpr auto insert_export_sql =
     "INSERT INTO nbd_exports (session_id, volume_uuid, export_name, created_ms) VALUES (:id, :volume, :name, :now)";
@@ -71,7 +73,8 @@ WriteSessionRow WriteSessionRepository::require(const WriteSessionId& id) const 
     return std::move(*row);
 }
 
-std::optional<WriteSessionRow> WriteSessionRepository::find_of_job(const JobId& job_id, const VolumeId& volume_id) const {
+std::optional<WriteSessionRow> WriteSessionRepository::find_of_job(const JobId& job_id,
+                                                                   const VolumeId& volume_id) const {
     return first_of(database_->query_one(select_job_volume_sql, {{"job", job_id.value}, {"volume", volume_id.value}}));
 }
 
@@ -83,21 +86,24 @@ std::vector<WriteSessionRow> WriteSessionRepository::list_of_job(const JobId& jo
     return rows_from(database_->query(select_job_sql, {{"job", job_id.value}}));
 }
 
-std::vector<WriteSessionRow> WriteSessionRepository::list_active() const { return rows_from(database_->query(select_active_sql)); }
+std::vector<WriteSessionRow> WriteSessionRepository::list_active() const {
+    return rows_from(database_->query(select_active_sql));
+}
 
 void WriteSessionRepository::insert_open(const WriteSessionRow& row) {
     const auto now = to_ms(clock_.now());
     database_->transact([&](db::Session& session) {
         session.execute(delete_aborted_sql, {{"job", row.job_id.value}, {"volume", row.volume_id.value}});
-        session.execute(insert_sql, {{"id", row.id.value},
-                                     {"job", row.job_id.value},
-                                     {"volume", row.volume_id.value},
-                                     {"kind", row.kind},
-                                     {"length", static_cast<std::int64_t>(row.length)},
-                                     {"zero", std::int64_t{row.target_is_zero}},
-                                     {"overlay", row.overlay_path.empty() ? db::Value(nullptr) : db::Value(row.overlay_path)},
-                                     {"now", now},
-                                     {"now2", now}});
+        session.execute(insert_sql,
+                        {{"id", row.id.value},
+                         {"job", row.job_id.value},
+                         {"volume", row.volume_id.value},
+                         {"kind", row.kind},
+                         {"length", static_cast<std::int64_t>(row.length)},
+                         {"zero", std::int64_t{row.target_is_zero}},
+                         {"overlay", row.overlay_path.empty() ? db::Value(nullptr) : db::Value(row.overlay_path)},
+                         {"now", now},
+                         {"now2", now}});
         session.execute(insert_export_sql,
                         {{"id", row.id.value}, {"volume", row.volume_id.value}, {"name", row.id.value}, {"now", now}});
     });
@@ -106,7 +112,8 @@ void WriteSessionRepository::insert_open(const WriteSessionRow& row) {
 void WriteSessionRepository::change_state(const WriteSessionId& id, const std::string& from, const std::string& to) {
     database_->transact([&](db::Session& session) {
         session.execute(delete_export_sql, {{"id", id.value}});
-        if (session.execute(change_sql, {{"next", to}, {"now", to_ms(clock_.now())}, {"id", id.value}, {"previous", from}}) != 1) {
+        if (session.execute(change_sql,
+                            {{"next", to}, {"now", to_ms(clock_.now())}, {"id", id.value}, {"previous", from}}) != 1) {
             throw Error(ErrorCode::conflict, "the write session " + id.value + " is not " + from + " any more");
         }
     });
@@ -114,7 +121,8 @@ void WriteSessionRepository::change_state(const WriteSessionId& id, const std::s
 
 void WriteSessionRepository::complete(const WriteSessionRow& row, const std::string& digest) {
     database_->transact([&](db::Session& session) {
-        if (session.execute(complete_sql, {{"digest", digest}, {"now", to_ms(clock_.now())}, {"id", row.id.value}}) != 1) {
+        if (session.execute(complete_sql, {{"digest", digest}, {"now", to_ms(clock_.now())}, {"id", row.id.value}}) !=
+            1) {
             throw Error(ErrorCode::conflict, "the write session " + row.id.value + " is not being committed");
         }
         session.execute("UPDATE ossea_volumes SET digest = :digest, written = 1 WHERE volume_id = :volume",
@@ -126,15 +134,17 @@ void WriteSessionRepository::set_not_zero(const WriteSessionId& id) {
     database_->execute("UPDATE write_sessions SET target_is_zero = 0 WHERE session_id = :id", {{"id", id.value}});
 }
 
-void require_no_active_session(const WriteSessionRepository& sessions, const VolumeId& volume_id, const std::string& what) {
+void require_no_active_session(const WriteSessionRepository& sessions, const VolumeId& volume_id,
+                               const std::string& what) {
     const auto active = sessions.find_active(volume_id);
     if (!active) {
         return;
     }
-    throw Error(ErrorCode::conflict,
-                "cannot " + what + " the volume " + volume_id.value + ": the job " + active->job_id.value +
-                    (active->state == "open" ? " has a write session open" : " is committing its changes"),
-                {.consequence = "Nothing was changed.", .remedy = "Wait for that job, or stop it first.", .retry_safe = true});
+    throw Error(
+        ErrorCode::conflict,
+        "cannot " + what + " the volume " + volume_id.value + ": the job " + active->job_id.value +
+            (active->state == "open" ? " has a write session open" : " is committing its changes"),
+        {.consequence = "Nothing was changed.", .remedy = "Wait for that job, or stop it first.", .retry_safe = true});
 }
 
 }  // namespace mk::volumes

@@ -18,7 +18,7 @@ struct WriteSessionRow {
     WriteSessionId id;
     JobId job_id;
     VolumeId volume_id;
-    std::string kind;   ///< direct, staged
+    std::string kind;  ///< direct, staged
     std::string state;
     Bytes length = 0;
     bool target_is_zero = false;
@@ -56,6 +56,7 @@ class WriteSessionRepository {
 };
 
 /// Throws Error{conflict} naming the job when the volume has an open or committing session.
-void require_no_active_session(const WriteSessionRepository& sessions, const VolumeId& volume_id, const std::string& what);
+void require_no_active_session(const WriteSessionRepository& sessions, const VolumeId& volume_id,
+                               const std::string& what);
 
 }  // namespace mk::volumes

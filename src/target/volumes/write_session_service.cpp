@@ -1,10 +1,10 @@
 #include "target/volumes/write_session_service.hpp"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <set>
+
+#include <fmt/core.h>
 
 #include "base/digest.hpp"
 #include "base/log.hpp"
@@ -30,18 +30,22 @@ class DeviceTarget : public ApplyTarget {
     const BlockDevice& device_;
 };
 
-JournalHeader header_of(const WriteSessionRow& row) { return {row.id.value, row.volume_id.value, row.length}; }
+JournalHeader header_of(const WriteSessionRow& row) {
+    return {row.id.value, row.volume_id.value, row.length};
+}
 
 Error session_conflict(const WriteSessionRow& active) {
-    return Error(ErrorCode::conflict,
-                 fmt::format("the volume {} already has a write session of the job {} ({})", active.volume_id.value,
-                             active.job_id.value, active.state),
-                 {.consequence = "Nothing was changed.", .remedy = "Finish or stop that job first.", .retry_safe = true});
+    return Error(
+        ErrorCode::conflict,
+        fmt::format("the volume {} already has a write session of the job {} ({})", active.volume_id.value,
+                    active.job_id.value, active.state),
+        {.consequence = "Nothing was changed.", .remedy = "Finish or stop that job first.", .retry_safe = true});
 }
 
 }  // namespace
 
-WriteSessionService::WriteSessionService(Parts parts, StagingOptions staging) : parts_(parts), staging_(std::move(staging)) {
+WriteSessionService::WriteSessionService(Parts parts, StagingOptions staging)
+    : parts_(parts), staging_(std::move(staging)) {
     os::make_folders(staging_.folder);
 }
 
@@ -61,11 +65,12 @@ Device WriteSessionService::device_of(const VolumeId& volume_id, const std::stop
 
 void WriteSessionService::check_request(const OpenSession& request, const VolumeRow& volume) const {
     if (request.kind != "direct" && request.kind != "staged") {
-        throw Error(ErrorCode::invalid, "the kind of a write session is 'direct' or 'staged', not '" + request.kind + "'");
+        throw Error(ErrorCode::invalid,
+                    "the kind of a write session is 'direct' or 'staged', not '" + request.kind + "'");
     }
     if (request.length == 0 || request.length % 512 != 0 || request.length > volume.size) {
-        throw Error(ErrorCode::invalid, fmt::format("a length of {} bytes does not fit the volume {} with {} bytes", request.length,
-                                                    volume.name, volume.size));
+        throw Error(ErrorCode::invalid, fmt::format("a length of {} bytes does not fit the volume {} with {} bytes",
+                                                    request.length, volume.name, volume.size));
     }
 }
 
@@ -85,21 +90,25 @@ void WriteSessionService::check_staging_space(Bytes expected) const {
     const bool fits_disk = expected + promised + staging_.reserve <= free;
     const bool fits_quota = staging_.quota == 0 || used + promised + expected <= staging_.quota;
     if (!fits_disk || !fits_quota) {
-        throw Error(ErrorCode::exhausted,
-                    fmt::format("the staging space cannot take {} of changes: {} free, {} used, {} promised to other sessions",
-                                format_bytes(expected), format_bytes(free), format_bytes(used), format_bytes(promised)),
-                    {.consequence = "Nothing was changed.",
-                     .remedy = "Enlarge the staging space " + staging_.folder + ", or replicate fewer machines at the same time.",
-                     .retry_safe = true});
+        throw Error(
+            ErrorCode::exhausted,
+            fmt::format("the staging space cannot take {} of changes: {} free, {} used, {} promised to other sessions",
+                        format_bytes(expected), format_bytes(free), format_bytes(used), format_bytes(promised)),
+            {.consequence = "Nothing was changed.",
+             .remedy =
+                 "Enlarge the staging space " + staging_.folder + ", or replicate fewer machines at the same time.",
+             .retry_safe = true});
     }
 }
 
-std::shared_ptr<SessionBackend> WriteSessionService::make_backend(const WriteSessionRow& row, const Device& device, bool is_new) const {
+std::shared_ptr<SessionBackend> WriteSessionService::make_backend(const WriteSessionRow& row, const Device& device,
+                                                                  bool is_new) const {
     if (!row.is_staged()) {
         return make_direct_backend(device.path, row.length, is_new);
     }
     const auto files = OverlayFiles::in(staging_.folder, row.id.value);
-    return make_staged_backend(device.path, is_new ? Overlay::create(files, header_of(row)) : Overlay::reopen(files), files);
+    return make_staged_backend(device.path, is_new ? Overlay::create(files, header_of(row)) : Overlay::reopen(files),
+                               files);
 }
 
 WriteSessionView WriteSessionService::open(const OpenSession& request, const std::stop_token& stop) {
@@ -112,7 +121,8 @@ WriteSessionView WriteSessionService::open(const OpenSession& request, const std
         }
         return open_again(*active);
     }
-    if (const auto ended = parts_.sessions.find_of_job(request.job_id, request.volume_id); ended && ended->state == "committed") {
+    if (const auto ended = parts_.sessions.find_of_job(request.job_id, request.volume_id);
+        ended && ended->state == "committed") {
         return view_of(*ended);
     }
     return open_new(request, volume, stop);
@@ -127,7 +137,8 @@ WriteSessionView WriteSessionService::open_again(const WriteSessionRow& row) {
     return view_of(now);
 }
 
-WriteSessionView WriteSessionService::open_new(const OpenSession& request, const VolumeRow& volume, const std::stop_token& stop) {
+WriteSessionView WriteSessionService::open_new(const OpenSession& request, const VolumeRow& volume,
+                                               const std::stop_token& stop) {
     const auto device = device_of(request.volume_id, stop);
     const bool is_staged = request.kind == "staged";
     WriteSessionRow row{.id = WriteSessionId{random_hex(16)},  // the name opens the export: it must not be guessed
@@ -159,7 +170,8 @@ WriteSessionView WriteSessionService::open_new(const OpenSession& request, const
         }
         throw;
     }
-    log::info("session={} job={} volume={} kind={} opened", row.id.value.substr(0, 8), row.job_id.value, row.volume_id.value, row.kind);
+    log::info("session={} job={} volume={} kind={} opened", row.id.value.substr(0, 8), row.job_id.value,
+              row.volume_id.value, row.kind);
     return view_of(row);
 }
 
@@ -190,7 +202,9 @@ WriteSessionView WriteSessionService::view_of(const WriteSessionRow& row) const 
     return {row, row.state == "open" ? parts_.server.uri_of(row.id.value) : ""};
 }
 
-WriteSessionView WriteSessionService::get(const WriteSessionId& id) const { return view_of(parts_.sessions.require(id)); }
+WriteSessionView WriteSessionService::get(const WriteSessionId& id) const {
+    return view_of(parts_.sessions.require(id));
+}
 
 std::vector<WriteSessionView> WriteSessionService::list_of_job(const JobId& job_id) const {
     std::vector<WriteSessionView> views;
@@ -225,8 +239,8 @@ void WriteSessionService::reopen(const WriteSessionRow& row) {
         }
         keep(row.id, make_backend(row, device_of(row.volume_id, {}), false), 0);
     } catch (const Error& error) {
-        log::error("session={} job={} cannot be opened again and is aborted: {}", row.id.value.substr(0, 8), row.job_id.value,
-                   error.full_text());
+        log::error("session={} job={} cannot be opened again and is aborted: {}", row.id.value.substr(0, 8),
+                   row.job_id.value, error.full_text());
         parts_.sessions.change_state(row.id, "open", "aborted");
         OverlayFiles::in(staging_.folder, row.id.value).remove();
     }
@@ -259,7 +273,8 @@ std::vector<Range> WriteSessionService::verify(const WriteSessionId& id, const s
     std::size_t done = 0;
     for (const auto& [range, sha256] : expected) {
         if (range.offset > row.length || range.length > row.length - range.offset) {
-            throw Error(ErrorCode::invalid, fmt::format("the range {}+{} reaches beyond the disk", range.offset, range.length));
+            throw Error(ErrorCode::invalid,
+                        fmt::format("the range {}+{} reaches beyond the disk", range.offset, range.length));
         }
         Sha256 hash;
         for (Bytes at = range.offset; at < range.end();) {
@@ -279,7 +294,8 @@ std::vector<Range> WriteSessionService::verify(const WriteSessionId& id, const s
     return mismatches;
 }
 
-/// Cuts the clients, makes the content complete and records that the commit has begun. Until that record the session is open.
+/// Cuts the clients, makes the content complete and records that the commit has begun. Until that record the session is
+/// open.
 std::shared_ptr<SessionBackend> WriteSessionService::close_for_commit(const WriteSessionRow& row) {
     auto backend = backend_of(row.id);
     parts_.server.remove_export(row.id.value);
@@ -307,7 +323,8 @@ Committed WriteSessionService::commit(const WriteSessionId& id, const Progress& 
         return {row.digest.value_or(""), 0};
     }
     if (row.state == "aborted") {
-        throw Error(ErrorCode::conflict, "the write session " + id.value + " was aborted", {.consequence = "The volume is unchanged."});
+        throw Error(ErrorCode::conflict, "the write session " + id.value + " was aborted",
+                    {.consequence = "The volume is unchanged."});
     }
     std::shared_ptr<SessionBackend> backend;
     if (row.state == "open") {
@@ -343,7 +360,8 @@ Committed WriteSessionService::finish_commit(const WriteSessionRow& row, const s
         }
         parts_.sessions.complete(row, committed.digest);
     }
-    log::info("session={} job={} volume={} committed", row.id.value.substr(0, 8), row.job_id.value, row.volume_id.value);
+    log::info("session={} job={} volume={} committed", row.id.value.substr(0, 8), row.job_id.value,
+              row.volume_id.value);
     return committed;
 }
 
@@ -351,7 +369,8 @@ void WriteSessionService::abort(const WriteSessionId& id, const std::stop_token&
     const auto lease = parts_.locks.acquire(parts_.sessions.require(id).volume_id.value, lock_limit, stop);
     const auto row = parts_.sessions.require(id);
     if (row.state == "committed" || row.state == "committing") {
-        throw Error(ErrorCode::conflict, "the write session " + id.value + " is " + row.state + " and cannot be aborted",
+        throw Error(ErrorCode::conflict,
+                    "the write session " + id.value + " is " + row.state + " and cannot be aborted",
                     {.remedy = row.state == "committing" ? "Repeat the commit." : "", .retry_safe = true});
     }
     if (row.state == "open") {

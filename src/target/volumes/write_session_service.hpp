@@ -6,8 +6,8 @@
 //
 //   open --commit--> committing --applied--> committed        open --abort--> aborted
 //
-// An export exists exactly while its session is open. A session in "committing" is finished by the next start of the daemon.
-// Commit runs under the volume's key lock (operation runner), open and abort take it themselves. Thread-safe.
+// An export exists exactly while its session is open. A session in "committing" is finished by the next start of the
+// daemon. Commit runs under the volume's key lock (operation runner), open and abort take it themselves. Thread-safe.
 
 #include <map>
 #include <memory>
@@ -71,13 +71,15 @@ class WriteSessionService {
     WriteSessionService(Parts parts, StagingOptions staging);
     ~WriteSessionService();
 
-    /// Opens again what was open, removes overlays that belong to nobody. Returns the sessions whose commit must be continued.
+    /// Opens again what was open, removes overlays that belong to nobody. Returns the sessions whose commit must be
+    /// continued.
     std::vector<WriteSessionId> resume();
     WriteSessionView open(const OpenSession& request, const std::stop_token& stop);
     WriteSessionView get(const WriteSessionId& id) const;
     std::vector<WriteSessionView> list_of_job(const JobId& job_id) const;
     /// Ranges whose content, as the session would read it now, has another digest.
-    std::vector<Range> verify(const WriteSessionId& id, const std::vector<RangeDigest>& expected, const Progress& progress) const;
+    std::vector<Range> verify(const WriteSessionId& id, const std::vector<RangeDigest>& expected,
+                              const Progress& progress) const;
     Committed commit(const WriteSessionId& id, const Progress& progress);
     void abort(const WriteSessionId& id, const std::stop_token& stop);
 
@@ -95,7 +97,8 @@ class WriteSessionService {
     void reopen(const WriteSessionRow& row);
     void remove_orphans(const std::vector<WriteSessionRow>& active) const;
     std::shared_ptr<SessionBackend> close_for_commit(const WriteSessionRow& row);
-    Committed finish_commit(const WriteSessionRow& row, const std::shared_ptr<SessionBackend>& backend, const Progress& progress);
+    Committed finish_commit(const WriteSessionRow& row, const std::shared_ptr<SessionBackend>& backend,
+                            const Progress& progress);
 
     struct Open {
         std::shared_ptr<SessionBackend> backend;

@@ -28,7 +28,8 @@ class ErrorTable : public testing::TestWithParam<Row> {};
 
 TEST_P(ErrorTable, GivesEachCodeItsMeaning) {
     const auto [code, expected] = GetParam();
-    const auto body = R"({"attachvolumeresponse":{"uuidList":[],"errorcode":)" + std::to_string(code) + R"(,"errortext":"why"}})";
+    const auto body =
+        R"({"attachvolumeresponse":{"uuidList":[],"errorcode":)" + std::to_string(code) + R"(,"errortext":"why"}})";
     const auto error = refusal(code, body);
     EXPECT_EQ(error.code(), expected);
     EXPECT_EQ(error.native(), std::to_string(code));
@@ -36,14 +37,14 @@ TEST_P(ErrorTable, GivesEachCodeItsMeaning) {
     EXPECT_NE(error.cause().find("attachVolume"), std::string::npos);
 }
 
-INSTANTIATE_TEST_SUITE_P(Codes, ErrorTable,
-                         testing::Values(Row{400, ErrorCode::internal}, Row{401, ErrorCode::unauthenticated},
-                                         Row{405, ErrorCode::forbidden}, Row{411, ErrorCode::forbidden}, Row{429, ErrorCode::exhausted},
-                                         Row{430, ErrorCode::internal}, Row{431, ErrorCode::invalid}, Row{432, ErrorCode::forbidden},
-                                         Row{503, ErrorCode::unavailable}, Row{530, ErrorCode::external}, Row{531, ErrorCode::forbidden},
-                                         Row{532, ErrorCode::exhausted}, Row{533, ErrorCode::unavailable},
-                                         Row{534, ErrorCode::unavailable}, Row{535, ErrorCode::exhausted},
-                                         Row{536, ErrorCode::unavailable}, Row{537, ErrorCode::conflict}, Row{599, ErrorCode::external}));
+INSTANTIATE_TEST_SUITE_P(
+    Codes, ErrorTable,
+    testing::Values(Row{400, ErrorCode::internal}, Row{401, ErrorCode::unauthenticated}, Row{405, ErrorCode::forbidden},
+                    Row{411, ErrorCode::forbidden}, Row{429, ErrorCode::exhausted}, Row{430, ErrorCode::internal},
+                    Row{431, ErrorCode::invalid}, Row{432, ErrorCode::forbidden}, Row{503, ErrorCode::unavailable},
+                    Row{530, ErrorCode::external}, Row{531, ErrorCode::forbidden}, Row{532, ErrorCode::exhausted},
+                    Row{533, ErrorCode::unavailable}, Row{534, ErrorCode::unavailable}, Row{535, ErrorCode::exhausted},
+                    Row{536, ErrorCode::unavailable}, Row{537, ErrorCode::conflict}, Row{599, ErrorCode::external}));
 
 TEST(Answer, KnowsAnUnknownUuidByItsText) {
     const auto body =
@@ -52,7 +53,8 @@ TEST(Answer, KnowsAnUnknownUuidByItsText) {
 }
 
 TEST(Answer, ReportsBothCausesOfA401) {
-    const auto error = refusal(401, R"({"errorresponse":{"errorcode":401,"errortext":"unable to verify user credentials"}})");
+    const auto error =
+        refusal(401, R"({"errorresponse":{"errorcode":401,"errortext":"unable to verify user credentials"}})");
     EXPECT_NE(error.advice().remedy.find("key"), std::string::npos);
     EXPECT_NE(error.advice().remedy.find("clock"), std::string::npos);
 }
@@ -66,7 +68,8 @@ TEST(Answer, TreatsForeignAnswersAsUnavailable) {
 
 TEST(Answer, ReadsTheWaitOfARateLimit) {
     using std::chrono::milliseconds;
-    EXPECT_EQ(wait_of_rate_limit("The given user has reached his/her account api limit, please retry after [1500] ms."), milliseconds{1500});
+    EXPECT_EQ(wait_of_rate_limit("The given user has reached his/her account api limit, please retry after [1500] ms."),
+              milliseconds{1500});
     EXPECT_EQ(wait_of_rate_limit("slow down"), milliseconds{1000});
 }
 

@@ -21,7 +21,8 @@ TEST(CompleteUrl, AddsWhatTheOperatorLeftOut) {
     EXPECT_EQ(complete_url("cloud.example"), "https://cloud.example/client/api");
     EXPECT_EQ(complete_url("http://cloud.example/client/"), "http://cloud.example/client/api");
     EXPECT_EQ(complete_url("https://cloud.example/other/api"), "https://cloud.example/other/api");
-    for (const char* wrong : {"", "ftp://cloud.example", "http://user@cloud.example", "cloud.example/client?x=1", "a b"}) {
+    for (const char* wrong :
+         {"", "ftp://cloud.example", "http://user@cloud.example", "cloud.example/client?x=1", "a b"}) {
         EXPECT_EQ(code_of([&] { complete_url(wrong); }), ErrorCode::invalid) << wrong;
     }
 }
@@ -105,7 +106,8 @@ TEST(ClientWait, PollsUntilTheJobIsDone) {
 
 TEST(ClientWait, ThrowsTheTypedErrorOfTheJob) {
     ScriptedCloud cloud;
-    cloud.on("queryAsyncJobResult", {{"jobstatus", 2}, {"jobresult", {{"errorcode", 533}, {"errortext", "no capacity"}}}});
+    cloud.on("queryAsyncJobResult",
+             {{"jobstatus", 2}, {"jobresult", {{"errorcode", 533}, {"errortext", "no capacity"}}}});
     const auto error = error_of([&] { cloud.client().wait(job, 10s); });
     EXPECT_EQ(error.code(), ErrorCode::unavailable);
     EXPECT_EQ(error.native(), "533");
@@ -140,7 +142,8 @@ TEST(ClientWait, EndsWithItsLimitOrItsStopToken) {
     cloud.on("queryAsyncJobResult", {{"jobstatus", 0}});
     EXPECT_EQ(error_of([&] { cloud.client().wait(job, 0s); }).native(), job_still_running);
     std::stop_source stop;
-    EXPECT_EQ(code_of([&] { cloud.client().wait(job, 1h, stop.get_token(), [&] { stop.request_stop(); }); }), ErrorCode::cancelled);
+    EXPECT_EQ(code_of([&] { cloud.client().wait(job, 1h, stop.get_token(), [&] { stop.request_stop(); }); }),
+              ErrorCode::cancelled);
 }
 
 }  // namespace

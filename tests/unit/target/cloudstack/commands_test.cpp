@@ -32,7 +32,9 @@ Json volume(const char* state, const char* vm = nullptr, int device = 1, const c
 const Json no_volume = Json::object();
 
 Json snapshot(const char* state) {
-    return {{"count", 1}, {"snapshot", {{{"id", "object-1"}, {"name", "s"}, {"state", state}, {"revertable", true}, {"volumeid", "object-1"}}}}};
+    return {{"count", 1},
+            {"snapshot",
+             {{{"id", "object-1"}, {"name", "s"}, {"state", state}, {"revertable", true}, {"volumeid", "object-1"}}}}};
 }
 const Json no_snapshot = Json::object();
 
@@ -82,7 +84,9 @@ TEST(VolumeCommands, FindsAVolumeWhoseCreationWasNotAnswered) {
 
 TEST(VolumeCommands, TakesBothFormsOfAbsence) {
     Commands c;
-    c.cloud.on("listVolumes", no_volume).fail("listVolumes", 431, "or entity does not exist").on("listVolumes", volume("Expunging"));
+    c.cloud.on("listVolumes", no_volume)
+        .fail("listVolumes", 431, "or entity does not exist")
+        .on("listVolumes", volume("Expunging"));
     EXPECT_FALSE(c.volumes.find(volume_id, c.stop));
     EXPECT_FALSE(c.volumes.find(volume_id, c.stop));
     EXPECT_FALSE(c.volumes.find(volume_id, c.stop));
@@ -121,7 +125,10 @@ TEST(VolumeCommands, ReadsTheStateWhenTheAttachJobWasLost) {
 
 TEST(VolumeCommands, AttachesARootAsDeviceZeroOnlyToAFreePlace) {
     Commands c;
-    c.cloud.job("attachVolume").on("listVolumes", volume("Ready")).on("listVolumes", no_volume).on("listVolumes", volume("Ready", "vm-1", 0, "ROOT"));
+    c.cloud.job("attachVolume")
+        .on("listVolumes", volume("Ready"))
+        .on("listVolumes", no_volume)
+        .on("listVolumes", volume("Ready", "vm-1", 0, "ROOT"));
     EXPECT_EQ(c.volumes.attach_root(volume_id, vm_id, c.stop).type, "ROOT");
     EXPECT_EQ(c.cloud.last("attachVolume").parameters.at("deviceid"), "0");
     Commands d;
@@ -135,7 +142,10 @@ TEST(VolumeCommands, AttachesARootAsDeviceZeroOnlyToAFreePlace) {
 TEST(VolumeCommands, RepeatsARefusedUnplug) {
     Commands c;
     c.cloud.failed_job("detachVolume", 530, "Could not detach volume").on("queryAsyncJobResult", {{"jobstatus", 1}});
-    c.cloud.on("listVolumes", volume("Ready", "vm-1")).on("listVolumes", volume("Ready", "vm-1")).on("listVolumes", volume("Ready", "vm-1")).on("listVolumes", volume("Ready"));
+    c.cloud.on("listVolumes", volume("Ready", "vm-1"))
+        .on("listVolumes", volume("Ready", "vm-1"))
+        .on("listVolumes", volume("Ready", "vm-1"))
+        .on("listVolumes", volume("Ready"));
     EXPECT_FALSE(c.volumes.detach(volume_id, c.stop).vm_id);
     EXPECT_EQ(c.cloud.count("detachVolume"), 2u);
 }
@@ -153,7 +163,11 @@ TEST(VolumeCommands, GivesUpUnpluggingAfterItsPatienceAndNeverAfterARefusal) {
 
 TEST(VolumeCommands, DeletesAndSeesTheAbsence) {
     Commands c;
-    c.cloud.drop("deleteVolume").on("listVolumes", volume("Ready")).on("listVolumes", volume("Ready")).on("listVolumes", volume("Ready")).on("listVolumes", no_volume);
+    c.cloud.drop("deleteVolume")
+        .on("listVolumes", volume("Ready"))
+        .on("listVolumes", volume("Ready"))
+        .on("listVolumes", volume("Ready"))
+        .on("listVolumes", no_volume);
     c.volumes.remove(volume_id, c.stop);
     c.volumes.remove(volume_id, c.stop);
     EXPECT_EQ(c.cloud.count("deleteVolume"), 1u);
@@ -178,7 +192,9 @@ TEST(VolumeCommands, TagsWithOneIndexPerTag) {
 TEST(SnapshotCommands, WaitsUntilBackedUp) {
     Commands c;
     c.cloud.job("createSnapshot").on("listVolumes", volume("Ready"));
-    c.cloud.on("listSnapshots", no_snapshot).on("listSnapshots", snapshot("BackingUp")).on("listSnapshots", snapshot("BackedUp"));
+    c.cloud.on("listSnapshots", no_snapshot)
+        .on("listSnapshots", snapshot("BackingUp"))
+        .on("listSnapshots", snapshot("BackedUp"));
     EXPECT_TRUE(c.snapshots.create(volume_id, "s", c.stop).revertable);
 }
 
@@ -186,7 +202,10 @@ TEST(SnapshotCommands, RemovesASnapshotThatEndedInError) {
     Commands c;
     c.cloud.failed_job("createSnapshot", 530, "failed").on("listVolumes", volume("Ready"));
     c.cloud.on("queryAsyncJobResult", {{"jobstatus", 1}}).on("deleteSnapshot", {{"jobid", "job-2"}});
-    c.cloud.on("listSnapshots", no_snapshot).on("listSnapshots", snapshot("Error")).on("listSnapshots", snapshot("Error")).on("listSnapshots", no_snapshot);
+    c.cloud.on("listSnapshots", no_snapshot)
+        .on("listSnapshots", snapshot("Error"))
+        .on("listSnapshots", snapshot("Error"))
+        .on("listSnapshots", no_snapshot);
     EXPECT_EQ(code_of([&] { c.snapshots.create(volume_id, "s", c.stop); }), ErrorCode::external);
     EXPECT_EQ(c.cloud.count("deleteSnapshot"), 1u);
 }
@@ -211,7 +230,9 @@ TEST(SnapshotCommands, RepeatsAFailedRevertUntilOneJobSucceeded) {
 
 TEST(MachineCommands, DeploysWithoutStarting) {
     Commands c;
-    c.cloud.job("deployVirtualMachine").on("listVirtualMachines", no_machine).on("listVirtualMachines", machine("Stopped"));
+    c.cloud.job("deployVirtualMachine")
+        .on("listVirtualMachines", no_machine)
+        .on("listVirtualMachines", machine("Stopped"));
     auto deploy = a_deploy();
     deploy.nics = {{"n1", "", ""}, {"n2", "", ""}};
     deploy.cpus = 2;
@@ -228,12 +249,15 @@ TEST(MachineCommands, DeploysWithoutStarting) {
 
 TEST(MachineCommands, SendsNeitherBootTypeNorDetailsWhenNotAsked) {
     Commands c;
-    c.cloud.job("deployVirtualMachine").on("listVirtualMachines", no_machine).on("listVirtualMachines", machine("Stopped"));
+    c.cloud.job("deployVirtualMachine")
+        .on("listVirtualMachines", no_machine)
+        .on("listVirtualMachines", machine("Stopped"));
     auto deploy = a_deploy();
     deploy.nics = {{"n1", "02:00:00:00:00:01", "10.0.0.5"}};
     c.machines.deploy(deploy, c.stop);
     const auto& sent = c.cloud.last("deployVirtualMachine").parameters;
-    EXPECT_FALSE(sent.contains("boottype") || sent.contains("bootmode") || sent.contains("details[0].cpuNumber") || sent.contains("networkids"));
+    EXPECT_FALSE(sent.contains("boottype") || sent.contains("bootmode") || sent.contains("details[0].cpuNumber") ||
+                 sent.contains("networkids"));
     EXPECT_EQ(sent.at("iptonetworklist[0].mac"), "02:00:00:00:00:01");
 }
 
@@ -251,7 +275,10 @@ TEST(MachineCommands, StartsStopsAndDestroysByState) {
 
 TEST(MachineCommands, ExpungesWhatWasDestroyedAlready) {
     Commands c;
-    c.cloud.job("expungeVirtualMachine").on("listVirtualMachines", machine("Destroyed")).on("listVirtualMachines", machine("Destroyed")).on("listVirtualMachines", no_machine);
+    c.cloud.job("expungeVirtualMachine")
+        .on("listVirtualMachines", machine("Destroyed"))
+        .on("listVirtualMachines", machine("Destroyed"))
+        .on("listVirtualMachines", no_machine);
     c.machines.destroy(vm_id, true, c.stop);
     EXPECT_EQ(c.cloud.count("destroyVirtualMachine"), 0u);
     EXPECT_EQ(c.cloud.count("expungeVirtualMachine"), 1u);
@@ -266,8 +293,12 @@ TEST(MachineCommands, ReportsAMachineThatDidNotStart) {
 TEST(DiscoveryCommands, AsksOnlyWhatCloudStackKnows) {
     Commands c;
     const DiscoveryCommands discovery(c.client);
-    c.cloud.on("listCapabilities", {{"capability", {{"cloudstackversion", "4.20.1.0"}, {"customdiskofferingmaxsize", 1024}}}});
-    c.cloud.on("listZones", Json::object()).on("listServiceOfferings", Json::object()).on("listDiskOfferings", Json::object()).on("listNetworks", Json::object());
+    c.cloud.on("listCapabilities",
+               {{"capability", {{"cloudstackversion", "4.20.1.0"}, {"customdiskofferingmaxsize", 1024}}}});
+    c.cloud.on("listZones", Json::object())
+        .on("listServiceOfferings", Json::object())
+        .on("listDiskOfferings", Json::object())
+        .on("listNetworks", Json::object());
     c.cloud.on("listTemplates", {{"count", 2}, {"template", {{{"id", "t"}, {"isready", true}}, {{"id", "t"}}}}});
     c.cloud.on("listNics", {{"nic", {{{"id", "n"}, {"macaddress", "02:01"}}}}});
     EXPECT_EQ(discovery.capabilities(c.stop).largest_custom_gib, 1024u);
@@ -283,7 +314,8 @@ TEST(DiscoveryCommands, FindsTheOwnMachineByMacBeforeUuid) {
     c.cloud.on("listVirtualMachines",
                {{"count", 2},
                 {"virtualmachine",
-                 {{{"id", "aa-bb"}, {"name", "by-uuid"}}, {{"id", "cc"}, {"name", "by-mac"}, {"nic", {{{"macaddress", "02:AB:00:00:00:01"}}}}}}}});
+                 {{{"id", "aa-bb"}, {"name", "by-uuid"}},
+                  {{"id", "cc"}, {"name", "by-mac"}, {"nic", {{{"macaddress", "02:AB:00:00:00:01"}}}}}}}});
     EXPECT_EQ(discovery.find_own_machine({{"02-ab-00-00-00-01"}, "AABB"}, c.stop)->name, "by-mac");
     EXPECT_EQ(discovery.find_own_machine({{}, "AABB"}, c.stop)->name, "by-uuid");
     EXPECT_FALSE(discovery.find_own_machine({{"02:00"}, ""}, c.stop));

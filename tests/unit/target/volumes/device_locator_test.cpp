@@ -1,9 +1,9 @@
 #include "target/volumes/device_locator.hpp"
 
-#include <gtest/gtest.h>
-
 #include <filesystem>
 #include <fstream>
+
+#include <gtest/gtest.h>
 
 #include "support/error_of.hpp"
 #include "support/temporary_folder.hpp"

@@ -1,8 +1,8 @@
 #include "target/volumes/operation_runner.hpp"
 
-#include <gtest/gtest.h>
-
 #include <latch>
+
+#include <gtest/gtest.h>
 
 #include "base/json_fields.hpp"
 #include "base/retry.hpp"
@@ -31,8 +31,9 @@ class OperationRunnerTest : public testing::Test {
     }
     void start(unsigned workers = 4, std::size_t max_waiting = 100) {
         runner.reset();
-        runner.emplace(database, clock, locks,
-                       OperationRunner::Options{workers, max_waiting, [](const Error& error) { return Json{{"cause", error.cause()}}; }});
+        runner.emplace(database, clock, locks, OperationRunner::Options{workers, max_waiting, [](const Error& error) {
+                                                                            return Json{{"cause", error.cause()}};
+                                                                        }});
         runner->start();
     }
     OperationView ended(const std::string& id) {
@@ -45,7 +46,8 @@ class OperationRunnerTest : public testing::Test {
 TEST_F(OperationRunnerTest, KeepsResultsAndErrors) {
     start();
     const auto good = runner->submit("kind", "object", "a", [](const Progress&) { return Json{{"x", 1}}; });
-    const auto bad = runner->submit("kind", "object", "b", [](const Progress&) -> Json { throw Error(ErrorCode::conflict, "no"); });
+    const auto bad =
+        runner->submit("kind", "object", "b", [](const Progress&) -> Json { throw Error(ErrorCode::conflict, "no"); });
     EXPECT_EQ(ended(good).result, R"({"x":1})");
     EXPECT_EQ(ended(good).percent, 100);
     EXPECT_EQ(ended(bad).state, "failed");
@@ -119,10 +121,11 @@ TEST_F(OperationRunnerTest, StartInterruptsWhatAFormerDaemonLeftAndForgetsTheOld
     start();
     const auto old = runner->submit("kind", "object", "a", [](const Progress&) { return Json::object(); });
     ended(old);
-    database->execute(
-        "INSERT INTO volume_operations (operation_id, kind, object_id, state, created_ms) VALUES ('left', 'k', 'o', 'running', :now)",
-        {{"now", to_ms(clock.now())}});
     clock.advance(31 * 24h);
+    database->execute(
+        "INSERT INTO volume_operations (operation_id, kind, object_id, state, created_ms) VALUES ('left', 'k', 'o', "
+        "'running', :now)",
+        {{"now", to_ms(clock.now())}});
     start();
     EXPECT_EQ(runner->get("left").state, "interrupted");
     EXPECT_EQ(code_of([&] { runner->get(old); }), ErrorCode::not_found);
@@ -132,7 +135,8 @@ TEST_F(OperationRunnerTest, RefusesMoreThanItsQueueHolds) {
     start(1, 1);
     const auto lease = locks.acquire("held", 1s, {});
     runner->submit("kind", "a", "held", [](const Progress&) { return Json::object(); });
-    EXPECT_EQ(code_of([&] { runner->submit("kind", "b", "held", [](const Progress&) { return Json::object(); }); }), ErrorCode::exhausted);
+    EXPECT_EQ(code_of([&] { runner->submit("kind", "b", "held", [](const Progress&) { return Json::object(); }); }),
+              ErrorCode::exhausted);
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "target/volumes/range_map.hpp"
 
-#include <gtest/gtest.h>
-
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace mk::volumes {
 namespace {
@@ -38,8 +38,10 @@ TEST(RangeMap, WalksGapsAndPiecesInOrder) {
     map.assign({30, 10}, Written::zero);
     std::string seen;
     map.walk({5, 40}, [&](Range piece, const Written* kind) {
-        seen += (kind == nullptr ? "-" : *kind == Written::data ? "d" : "z") + std::to_string(piece.offset) + "+" +
-                std::to_string(piece.length) + " ";
+        seen += (kind == nullptr          ? "-"
+                 : *kind == Written::data ? "d"
+                                          : "z") +
+                std::to_string(piece.offset) + "+" + std::to_string(piece.length) + " ";
     });
     EXPECT_EQ(seen, "-5+5 d10+10 -20+10 z30+10 -40+5 ");
 }
@@ -62,7 +64,8 @@ TEST(RangeMap, AgreesWithAnArrayOfBytes) {
         std::vector<int> seen(size, 0);
         const auto offset = random() % size;
         map.walk({0, size}, [&](Range piece, const Written* kind) {
-            std::fill_n(seen.begin() + static_cast<std::ptrdiff_t>(piece.offset), piece.length, kind == nullptr ? 0 : static_cast<int>(*kind));
+            std::fill_n(seen.begin() + static_cast<std::ptrdiff_t>(piece.offset), piece.length,
+                        kind == nullptr ? 0 : static_cast<int>(*kind));
         });
         EXPECT_EQ(seen, model);
         Bytes covered = 0;

@@ -1,0 +1,261 @@
+"""What the commands send, show and answer, without a terminal."""
+
+import json
+import os
+import stat
+
+import pytest
+
+from fakeoma import TOKEN, Problem, job, step, sync_job
+
+
+def error_of(result):
+    """The error of -o json: one object on stderr, and nothing else there."""
+    document = json.loads(result.stderr)
+    assert document["type"] == "error"
+    return document
+
+
+def test_list_as_table(cli):
+    result = cli("vm", "list")
+    assert result.returncode == 0 and result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["NAME", "STATUS", "LAST", "SYNC", "DATA", "LAST", "TEST", "NEXT", "STEP"]
+    assert lines[1].startswith("app-01  Ready ") and "512.0 MiB" in lines[1] and "never" in lines[1]
+
+
+def test_list_filtered_in_every_format(cli):
+    filtered = ("vm", "list", "--status", "failed,cleanup_required")
+    assert cli(*filtered, "-o", "name").stdout == "erp-02\n"
+    assert [vm["name"] for vm in json.loads(cli(*filtered, "-o", "json").stdout)["vms"]] == ["erp-02"]
+    assert cli(*filtered, "-o", "csv").stdout.splitlines()[1].startswith("erp-02,Cleanup required,")
+    assert "ctx-2" in cli(*filtered, "-o", "wide").stdout
+
+
+def test_machine_that_has_the_name_of_a_verb(cli):
+    result = cli("vm", "show", "list", "-o", "json")
+    assert result.returncode == 3
+    assert "'list'" in error_of(result)["message"]
+
+
+def test_names_with_blanks_reach_the_api(cli, oma):
+    oma.machines["a b/c"] = {**oma.machines["app-01"], "name": "a b"}
+    assert cli("vm", "show", "a b").returncode == 0
+    assert oma.requests[-1][1] == "/api/v1/vms/a%20b"
+
+
+@pytest.mark.parametrize("status, code, expected", [
+    (400, "invalid", 2), (404, "not_found", 3), (401, "unauthenticated", 4), (403, "forbidden", 4), (409, "conflict", 5),
+    (502, "external", 1), (503, "unavailable", 1), (504, "timeout", 1), (507, "exhausted", 1), (500, "internal", 1)])
+def test_exit_codes_of_problems(cli, oma, status, code, expected):
+    oma.answers[("GET", "/api/v1/vms/app-01")] = Problem(status, code, "the cause", "the remedy")
+    result = cli("vm", "show", "app-01")
+    assert result.returncode == expected
+    assert result.stdout == ""
+    assert result.stderr == "Error: the cause.\n       Nothing was changed.\n       the remedy\n"
+    result = cli("vm", "show", "app-01", "-o", "json")
+    assert result.returncode == expected and result.stdout == ""
+    assert error_of(result) == {"type": "error", "code": code, "message": "the cause", "consequence": "Nothing was changed.",
+                                "remedy": "the remedy", "retry_safe": True}
+
+
+def test_unreachable_oma(cli, oma):
+    oma.stop()
+    result = cli("vm", "list", "-o", "json")
+    assert result.returncode == 9
+    assert error_of(result)["code"] == "unavailable"
+
+
+def test_wrong_token(cli):
+    assert cli("vm", "list", MIGRATEKIT_TOKEN="wrong").returncode == 4
+
+
+@pytest.mark.parametrize("arguments", [
+    (), ("nonsense",), ("vm",), ("vm", "show"), ("vm", "show", "a", "b"), ("vm", "list", "--nonsense"), ("failover", "finish", "app-01"),
+    ("vm", "list", "-o", "yml"), ("sync", "start", "app-01", "--wait", "--timeout", "soon"), ("failover", "test", "app-01", "--rollback-after", "never"),
+    ("failover", "finish", "app-01", "--verdict", "great"), ("api", "PATCH", "/api/v1/vms"), ("network", "map", "VM Network")])
+def test_usage_errors(cli, oma, arguments):
+    result = cli(*arguments)
+    assert result.returncode == 2 and result.stdout == "" and result.stderr.startswith("Error: ")
+    assert not [request for request in oma.requests if request[0] != "GET"]
+
+
+def test_usage_error_as_json(cli):
+    result = cli("vm", "show", "-o", "json")
+    assert result.returncode == 2 and error_of(result)["code"] == "invalid"
+
+
+def test_every_help_begins_with_an_example(cli):
+    for arguments in ((), ("vm",), ("failover", "live")):
+        result = cli(*arguments, "--help")
+        assert result.returncode == 0 and result.stdout.startswith("Example: migratekit ")
+
+
+def test_version(cli):
+    assert cli("--version").stdout.startswith("migratekit ")
+    assert "version" in json.loads(cli("version", "-o", "json").stdout)
+
+
+def test_login_keeps_the_token_privately(cli, oma):
+    bare = {"MIGRATEKIT_URL": "", "MIGRATEKIT_TOKEN": ""}
+    (cli.folder / "token").write_text(TOKEN + "\n")
+    result = cli("login", "--url", oma.url + "/", "--token-file", str(cli.folder / "token"), **bare)
+    assert result.returncode == 0, result.stderr
+    path = cli.folder / ".config" / "migratekit" / "config.toml"
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert cli("vm", "list", "-o", "name", **bare).stdout == "app-01\nerp-02\n"
+    shown = cli("config", "-o", "json", **bare).stdout
+    assert json.loads(shown)["has_token"] and TOKEN not in shown
+    assert cli("logout", **bare).returncode == 0
+    assert cli("vm", "list", **bare).returncode == 4
+
+
+def test_login_with_a_wrong_token_keeps_nothing(cli, oma):
+    result = cli("login", "--url", oma.url, "--token-stdin", input="wrong\n", MIGRATEKIT_URL="", MIGRATEKIT_TOKEN="")
+    assert result.returncode == 4
+    assert not (cli.folder / ".config").exists()
+
+
+def test_stored_token_goes_nowhere_else(cli, oma):
+    cli("login", "--url", "http://127.0.0.1:" + oma.url.rsplit(":", 1)[1], "--token-stdin", input=TOKEN, MIGRATEKIT_TOKEN="")
+    result = cli("vm", "list", MIGRATEKIT_URL="http://127.0.0.1:1", MIGRATEKIT_TOKEN="")
+    assert result.returncode == 4
+
+
+def test_login_over_https_wants_the_fingerprint(cli):
+    result = cli("login", "--url", "https://127.0.0.1:1", "--token-stdin", input=TOKEN)
+    assert result.returncode == 2 and "--certificate-sha256" in result.stderr
+
+
+def test_vcenter_password_comes_from_a_file(cli, oma):
+    oma.answers[("POST", "/api/v1/vmware-credentials")] = {"id": "c-1", "name": "leeds", "vcenter": "https://vc", "username": "u"}
+    (cli.folder / "pw").write_text("s3cret\n")
+    result = cli("vcenter", "add", "--name", "leeds", "--url", "https://vc", "--user", "u", "--password-file", str(cli.folder / "pw"),
+                 "--certificate-sha256", "AB:CD")
+    assert result.returncode == 0, result.stderr
+    assert oma.requests[-1][2] == {"name": "leeds", "vcenter": "https://vc", "username": "u", "password": "s3cret", "certificate_sha256": "AB:CD"}
+    assert "s3cret" not in result.stdout + result.stderr
+
+
+def test_vcenter_remove_takes_a_unique_prefix(cli, oma):
+    oma.answers[("GET", "/api/v1/vmware-credentials")] = {"credentials": [{"id": "c-1", "name": "leeds"}, {"id": "c-2", "name": "london"}]}
+    oma.answers[("DELETE", "/api/v1/vmware-credentials/leeds")] = {}
+    assert cli("vcenter", "remove", "le").returncode == 0
+    assert oma.requests[-1][:2] == ("DELETE", "/api/v1/vmware-credentials/leeds")
+    ambiguous = cli("vcenter", "remove", "l")
+    assert ambiguous.returncode == 3 and "leeds, london" in ambiguous.stderr
+
+
+def test_cloudstack_connect(cli, oma):
+    oma.answers[("PUT", "/api/v1/ossea/config")] = {"api_url": "http://cloud", "zone_name": "Leeds-1"}
+    (cli.folder / "key").write_text("K\n")
+    result = cli("cloudstack", "connect", "--url", "http://cloud", "--api-key-file", str(cli.folder / "key"), "--secret-key-file", "-",
+                 "--zone", "Leeds-1", "--test-network", "Bubble", input="S\n")
+    assert result.returncode == 0, result.stderr
+    assert oma.requests[-1][2] == {"api_url": "http://cloud", "api_key": "K", "secret_key": "S", "certificate_sha256": "",
+                                   "zone": "Leeds-1", "test_network": "Bubble"}
+    assert cli("cloudstack", "connect", "--url", "http://cloud").returncode == 2
+
+
+def test_discovery_says_what_is_blocked(cli, oma):
+    blocker = {"severity": "blocker", "code": "independent_disk", "text": "disk 2 is independent", "remedy": "Change its mode."}
+    oma.answers[("GET", "/api/v1/discovery")] = {"vcenter": "leeds", "machines": [
+        {"name": "good", "power_state": "poweredOn", "cpus": 2, "memory_mb": 1024, "disks": [], "nics": [], "findings": [], "ready": True, "managed_as": None},
+        {"name": "bad", "power_state": "poweredOff", "disks": [], "nics": [], "findings": [blocker], "ready": False, "managed_as": None}]}
+    assert "blocked: disk 2 is independent" in cli("discover", "list", "--vcenter", "leeds", "--filter", "a&b").stdout
+    assert oma.requests[-1][1] == "/api/v1/discovery?vcenter=leeds&filter=a%26b"
+    assert cli("discover", "list", "--only-ready", "-o", "name").stdout == "good\n"
+
+
+def test_network_map_keeps_the_target_that_is_not_named(cli, oma):
+    oma.answers[("GET", "/api/v1/networks")] = {"networks": [{"source_network": "VM Network", "live_network_id": "n-1", "test_network_id": None}]}
+    oma.answers[("PUT", "/api/v1/networks")] = {"source_network": "VM Network"}
+    assert cli("network", "map", "VM Network", "--test", "Bubble").returncode == 0
+    assert oma.requests[-1][2] == {"source_network": "VM Network", "live_network": "n-1", "test_network": "Bubble"}
+
+
+def test_remove_wants_the_name(cli, oma):
+    assert cli("vm", "remove", "app-01").returncode == 2
+    assert cli("vm", "remove", "app-01", "--confirm", "erp-02").returncode == 2
+    assert not [request for request in oma.requests if request[0] == "DELETE"]
+    result = cli("vm", "remove", "ctx-1", "--keep-volumes", "--confirm", "app-01", "-o", "json")
+    assert result.returncode == 0 and json.loads(result.stdout) == {"context_id": "ctx-1", "volumes_kept": True}
+    assert oma.requests[-1][1] == "/api/v1/vms/ctx-1?keep_volumes=true"
+
+
+def test_live_failover_wants_the_name(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/live")] = {"job_id": "j-1", "context_id": "ctx-1"}
+    assert cli("failover", "live", "app-01").returncode == 2
+    assert not [request for request in oma.requests if request[0] == "POST"]
+    result = cli("failover", "live", "app-01", "--confirm", "app-01", "--probe", "http:8080/", "--force-power-off", "--shutdown-limit", "10m")
+    assert result.returncode == 0
+    assert oma.requests[-1][2] == {"context_id": "ctx-1", "live": True, "probe": "http:8080/", "force_power_off": True, "shutdown_limit_s": 600}
+
+
+def test_failed_check_is_a_refusal(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/check")] = {"passed": False, "network_ids": [], "checks": [
+        {"severity": "blocker", "code": "no_recovery_point", "text": "no recovery point", "remedy": "Replicate it first."}]}
+    result = cli("failover", "check", "app-01", "--live")
+    assert result.returncode == 5 and "blocked  no recovery point" in result.stdout
+    assert oma.requests[-1][2]["live"] is True
+
+
+def test_test_failover_request(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/test")] = {"job_id": "j-1", "context_id": "ctx-1"}
+    result = cli("failover", "test", "app-01", "--network", "n-1", "--network", "n-2", "--rollback-after", "4h", "-o", "json")
+    assert json.loads(result.stdout) == {"job_id": "j-1", "context_id": "ctx-1"}
+    assert oma.requests[-1][2] == {"context_id": "app-01", "network_ids": ["n-1", "n-2"], "test_duration_s": 14400, "auto_cleanup": True}
+
+
+def test_finish_sends_verdict_and_note(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/finish")] = {"job_id": "j-1", "context_id": "ctx-1"}
+    assert cli("failover", "finish", "app-01", "--verdict", "worked", "--note", "log-in checked").returncode == 0
+    assert oma.requests[-1][2] == {"context_id": "app-01", "verdict": "worked", "note": "log-in checked"}
+
+
+def test_several_machines_go_on_after_a_refusal(cli, oma):
+    oma.answers[("POST", "/api/v1/vms/erp-02/sync")] = Problem(409, "conflict", "clean up first")
+    result = cli("sync", "start", "erp-02", "app-01", "-o", "json")
+    assert result.returncode == 5
+    assert error_of(result)["message"] == "erp-02: clean up first"
+    assert json.loads(result.stdout)["job_id"] == "job-app-01"
+
+
+def test_sync_stop(cli, oma):
+    assert cli("sync", "stop", "app-01").returncode == 5
+    oma.machines["app-01"]["job"] = sync_job("job-1", 10)
+    oma.jobs["job-1"] = [sync_job("job-1", 10)]
+    assert cli("sync", "stop", "app-01").returncode == 0
+    assert oma.requests[-1][:2] == ("POST", "/api/v1/jobs/job-1/cancel")
+
+
+def test_job_by_prefix_and_its_logs(cli, oma):
+    oma.jobs["job-1"] = [job("job-1", "failed", [step(1, "Attach the volumes", "failed", error="CloudStack said 530")],
+                             error={"code": "external", "message": "CloudStack said 530", "consequence": "The copy is whole.",
+                                    "remedy": "Clean up.", "retry_safe": True})]
+    oma.events = [{"id": f"{i:03}", "step": 1, "level": "WARN" if i == 2 else "INFO", "message": f"event {i}", "at": "2026-01-01T14:03:28.000Z"}
+                  for i in range(1, 4)]
+    shown = cli("job", "show", "job")
+    assert "CloudStack said 530" in shown.stdout and "Clean up." in shown.stdout and "[1/1] Attach the volumes" in shown.stdout
+    assert cli("job", "logs", "job-1", "--level", "warn").stdout == "14:03:28 WARN  event 2\n"
+    assert [event["id"] for event in json.loads(cli("job", "logs", "job-1", "-o", "json").stdout)["events"]] == ["001", "002", "003"]
+    followed = cli("job", "logs", "job-1", "-f", "-o", "json").stdout.splitlines()
+    assert [json.loads(line)["id"] for line in followed] == ["001", "002", "003"]
+    assert cli("job", "show", "nothing").returncode == 3
+
+
+def test_status_fails_when_a_neighbour_is_silent(cli, oma):
+    assert cli("status").returncode == 0
+    oma.answers[("GET", "/api/v1/status")] = {"version": "0.1.0", "peers": [
+        {"name": "VMA", "address": "http://vma", "reachable": False, "version": "", "problem": "no answer"}]}
+    result = cli("status")
+    assert result.returncode == 1 and "Not reachable" in result.stdout and "no answer" in result.stdout
+
+
+def test_api_and_token(cli, oma):
+    oma.answers[("POST", "/api/v1/tokens")] = {"name": "n", "role": "viewer", "token": "T"}
+    assert cli("token", "create", "n", "--role", "viewer").stdout == "T\n"
+    result = cli("api", "post", "/api/v1/tokens", "-f", "-", input='{"name": "n", "role": "viewer"}')
+    assert json.loads(result.stdout)["token"] == "T" and oma.requests[-1][2] == {"name": "n", "role": "viewer"}
+    assert cli("api", "POST", "/api/v1/tokens", "-f", "-", input="{").returncode == 2
+    assert len(json.loads(cli("api", "GET", "/api/v1/vms").stdout)["vms"]) == 2

@@ -1,0 +1,143 @@
+"""Following jobs: without and with a terminal, to the end, past the time, and interrupted."""
+
+import json
+import signal
+
+import pytest
+
+from fakeoma import TITLES, job, step, sync_job
+
+
+def ended(status, error=None):
+    return job("job-app-01", status, [step(1, TITLES[0], "completed"), step(2, TITLES[1], "completed")], error=error)
+
+
+def lines_of(result):
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("status, expected", [("completed", 0), ("warning", 7), ("failed", 6), ("cancelled", 6)])
+def test_exit_code_tells_how_the_job_ended(cli, oma, status, expected):
+    oma.jobs["job-app-01"] = [ended(status)]
+    result = cli("sync", "start", "app-01", "--wait", "-o", "json")
+    assert result.returncode == expected
+    last = lines_of(result)[-1]
+    assert last["type"] == "result" and last["exit_code"] == expected
+    assert [j["status"] for j in last["jobs"]] == [status]
+    assert last["follow"] is None
+
+
+def test_json_lines_tell_changes_only(cli, oma):
+    running = job("job-app-01", "running", [step(1, TITLES[0], "running"), step(2, TITLES[1], "pending")])
+    oma.jobs["job-app-01"] = [running, running, ended("completed")]
+    lines = lines_of(cli("sync", "start", "app-01", "--wait", "-o", "json"))
+    assert [line["type"] for line in lines] == ["progress", "progress", "result"]
+    assert lines[0]["job"] == running
+
+
+def test_one_line_per_stage_and_tenth_without_a_terminal(cli, oma):
+    oma.jobs["job-app-01"] = [sync_job("job-app-01", 5), sync_job("job-app-01", 12), sync_job("job-app-01", 15), sync_job("job-app-01", 73),
+                              sync_job("job-app-01", 100, "completed")]
+    result = cli("sync", "start", "app-01", "--wait")
+    assert result.returncode == 0 and result.stdout == ""
+    assert result.stderr.splitlines() == [
+        "[1/2] Check the source machine      2 min 34 s",
+        "[2/2] Copy changed data             Copying",
+        "app-01     [##------------------]  12%  12.0/100.0 MiB  10 MiB/s  4 min left",
+        "app-01     [##############------]  73%  73.0/100.0 MiB  10 MiB/s  4 min left",
+        "[2/2] Copy changed data             2 min 34 s",
+        "app-01: completed in 4 min 12 s, 100.0 MiB sent"]
+
+
+def test_failed_job_tells_cause_and_remedy(cli, oma):
+    oma.jobs["job-app-01"] = [ended("failed", {"code": "external", "message": "CloudStack said 530", "consequence": "The copy is whole.",
+                                               "remedy": "Clean up.", "retry_safe": True})]
+    result = cli("job", "wait", "job-app-01")
+    assert result.returncode == 6
+    assert result.stderr.endswith("Error: CloudStack said 530.\n       The copy is whole.\n       Clean up.\n")
+
+
+def test_timeout_leaves_the_job_alone(cli, oma):
+    oma.jobs["job-app-01"] = [sync_job("job-app-01", 5)]
+    result = cli("sync", "start", "app-01", "--wait", "--timeout", "1s")
+    assert result.returncode == 8
+    assert "Follow it with: migratekit job wait job-app-01" in result.stderr
+    assert not [request for request in oma.requests if request[1].endswith("/cancel")]
+
+
+@pytest.mark.parametrize("arguments", [("sync", "start", "app-01", "--wait"), ("vm", "watch", "app-01"), ("job", "logs", "job-app-01", "-f")])
+def test_interrupt_detaches(cli, oma, arguments):
+    oma.jobs["job-app-01"] = [sync_job("job-app-01", 5)]
+    oma.machines["app-01"]["current_job_id"] = "job-app-01"
+    process = cli.start(*arguments)
+    assert oma.looked_at.wait(30)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=30)
+    assert process.returncode == 130
+    if arguments[0] != "job":
+        assert messages.endswith("Detached; the job goes on.\nFollow it with: migratekit job wait job-app-01\n")
+    assert not [request for request in oma.requests if request[1].endswith("/cancel")]
+
+
+def test_interrupt_as_json(cli, oma):
+    oma.jobs["job-app-01"] = [sync_job("job-app-01", 5)]
+    process = cli.start("sync", "start", "app-01", "--wait", "-o", "json")
+    assert oma.looked_at.wait(30)
+    process.send_signal(signal.SIGINT)
+    out, messages = process.communicate(timeout=30)
+    last = json.loads(out.splitlines()[-1])
+    assert process.returncode == 130 and messages == ""
+    assert (last["type"], last["status"], last["follow"]) == ("result", "detached", "migratekit job wait job-app-01")
+
+
+def test_bars_on_a_terminal(cli, oma):
+    oma.jobs["job-app-01"] = [sync_job("job-app-01", 50), sync_job("job-app-01", 73), sync_job("job-app-01", 100, "completed")]
+    terminal = cli.terminal("sync", "start", "app-01", "--wait")
+    assert terminal.wait() == 0
+    assert "app-01     [##########----------]  50%  50.0/100.0 MiB" in terminal.screen
+    assert "  disk-2000[##########----------]  50%  30.0/60.0 MiB" in terminal.screen
+    assert "\x1b[1A\x1b[2K" in terminal.screen, "the bars redraw themselves"
+    assert terminal.screen.endswith("app-01: completed in 4 min 12 s, 100.0 MiB sent\r\n")
+
+
+@pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"TERM": ""}])
+def test_dumb_terminals_get_plain_lines(cli, oma, environment):
+    oma.jobs["job-app-01"] = [sync_job("job-app-01", 50), sync_job("job-app-01", 100, "completed")]
+    terminal = cli.terminal("sync", "start", "app-01", "--wait", **environment)
+    assert terminal.wait() == 0
+    assert "\x1b" not in terminal.screen and " 50%" in terminal.screen
+
+
+def test_ctrl_c_on_a_terminal(cli, oma):
+    oma.jobs["job-app-01"] = [sync_job("job-app-01", 50)]
+    terminal = cli.terminal("sync", "start", "app-01", "--wait")
+    terminal.wait_for("50%")
+    terminal.type("\x03")
+    assert terminal.wait() == 130
+    assert "migratekit job wait job-app-01" in terminal.screen
+
+
+def test_typed_name_starts_a_live_failover(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/live")] = {"job_id": "job-app-01", "context_id": "ctx-1"}
+    terminal = cli.terminal("failover", "live", "app-01")
+    terminal.wait_for("to go on: ")
+    assert "is shut down" in terminal.screen and "\r\nLast test: never tested." in terminal.screen
+    terminal.type("app-01\n")
+    assert terminal.wait() == 0
+    assert oma.requests[-1][:2] == ("POST", "/api/v1/failover/live")
+
+
+@pytest.mark.parametrize("typed, expected", [("app-02\n", 2), ("\n", 2), ("\x04", 2), ("\x03", 130)])
+def test_anything_else_starts_nothing(cli, oma, typed, expected):
+    terminal = cli.terminal("failover", "live", "app-01")
+    terminal.wait_for("to go on: ")
+    terminal.type(typed)
+    assert terminal.wait() == expected
+    assert not [request for request in oma.requests if request[0] == "POST"]
+
+
+def test_colours_of_errors(cli, oma):
+    coloured = cli.terminal("vm", "show", "none")
+    assert coloured.wait() == 3 and "\x1b[1;31mError:" in coloured.screen
+    for plain in (cli.terminal("vm", "show", "none", NO_COLOR="1"), cli.terminal("vm", "show", "none", "--no-color")):
+        assert plain.wait() == 3 and "\x1b" not in plain.screen

@@ -1,0 +1,107 @@
+#pragma once
+// A world in which nobody answers: what the OMA's services need so that a router with every route can be built.
+
+#include "base/error.hpp"
+#include "control/discovery/discovery_service.hpp"
+#include "control/failover/ports.hpp"
+#include "control/replication/ports.hpp"
+#include "control/settings/cloudstack_setup.hpp"
+
+namespace mk::test {
+
+[[noreturn]] inline void nobody_answers() {
+    throw Error(ErrorCode::unavailable, "nobody answers");
+}
+
+class AbsentSource : public replication::SourceSite, public failover::SourcePower, public discovery::SourceInventory {
+  public:
+    using Stop = std::stop_token;
+    SourceMachine look_up(const contracts::VcenterAccess&, const std::string&, const std::string&,
+                          const Stop&) override {
+        nobody_answers();
+    }
+    void start_pass(const contracts::PassRequest&, const Stop&) override { nobody_answers(); }
+    contracts::PassProgress progress(const JobId&, const Stop&) override { nobody_answers(); }
+    void stop_pass(const JobId&) override { nobody_answers(); }
+    void forget_pass(const JobId&) override { nobody_answers(); }
+    std::vector<std::string> sweep_snapshots(const contracts::VcenterAccess&, const std::string&,
+                                             const Stop&) override {
+        nobody_answers();
+    }
+    contracts::PowerState power(const contracts::PowerRequest&, const Stop&) override { nobody_answers(); }
+    discovery::Inventory discover(const contracts::VcenterAccess&, const std::string&, const Stop&) override {
+        nobody_answers();
+    }
+};
+
+class AbsentReplicaVolumes : public replication::ReplicaVolumes {
+  public:
+    using Stop = std::stop_token;
+    std::vector<contracts::Volume> volumes_of(const VmContextId&, const Stop&) override { nobody_answers(); }
+    contracts::Volume create(const contracts::CreateVolume&, const Stop&) override { nobody_answers(); }
+    contracts::Volume resize(const VolumeId&, Bytes, const Stop&) override { nobody_answers(); }
+    contracts::Volume attach_to_appliance(const VolumeId&, const Stop&) override { nobody_answers(); }
+    void detach(const VolumeId&, const Stop&) override { nobody_answers(); }
+    void remove(const VolumeId&, const Stop&) override { nobody_answers(); }
+    contracts::WriteSession open_session(const contracts::OpenWriteSession&, const Stop&) override { nobody_answers(); }
+    std::vector<contracts::WriteSession> sessions_of(const JobId&, const Stop&) override { nobody_answers(); }
+    std::vector<Range> verify(const WriteSessionId&, const std::vector<contracts::DigestedRange>&,
+                              const Stop&) override {
+        nobody_answers();
+    }
+    std::string commit(const WriteSessionId&, const replication::Report&, const Stop&) override { nobody_answers(); }
+    void abort(const WriteSessionId&, const Stop&) override { nobody_answers(); }
+};
+
+class AbsentFailoverVolumes : public failover::FailoverVolumes {
+  public:
+    using Stop = std::stop_token;
+    std::vector<contracts::Volume> volumes_of(const VmContextId&, const Stop&) override { nobody_answers(); }
+    contracts::Volume attach_to_appliance(const VolumeId&, const Stop&) override { nobody_answers(); }
+    contracts::Volume attach_as_root(const VolumeId&, const CloudMachineId&, const Stop&) override { nobody_answers(); }
+    contracts::Volume attach_as_data(const VolumeId&, const CloudMachineId&, const Stop&) override { nobody_answers(); }
+    void detach(const VolumeId&, const Stop&) override { nobody_answers(); }
+    contracts::Snapshot create_snapshot(const VolumeId&, const std::string&, const failover::Report&,
+                                        const Stop&) override {
+        nobody_answers();
+    }
+    void revert_snapshot(const VolumeId&, const failover::Report&, const Stop&) override { nobody_answers(); }
+    void remove_snapshot(const VolumeId&, const Stop&) override { nobody_answers(); }
+    std::vector<contracts::Snapshot> snapshots_of(const VmContextId&, const Stop&) override { nobody_answers(); }
+    std::string digest(const VolumeId&, const failover::Report&, const Stop&) override { nobody_answers(); }
+    void discard_default_root(const CloudMachineId&, const Stop&) override { nobody_answers(); }
+    std::vector<failover::MachineVolume> volumes_at(const CloudMachineId&, const Stop&) override { nobody_answers(); }
+};
+
+class AbsentCloud : public failover::CloudMachines, public settings::ResourceDiscovery {
+  public:
+    using Stop = std::stop_token;
+    void check(const Stop&) override { nobody_answers(); }
+    std::optional<failover::CloudMachine> find(const CloudMachineId&, const Stop&) override { nobody_answers(); }
+    std::optional<failover::CloudMachine> find_by_name(const std::string&, const Stop&) override { nobody_answers(); }
+    failover::CloudMachine create(const failover::MachineOrder&, const Stop&) override { nobody_answers(); }
+    failover::CloudMachine start(const CloudMachineId&, const Stop&) override { nobody_answers(); }
+    void stop(const CloudMachineId&, const Stop&) override { nobody_answers(); }
+    bool destroy(const CloudMachineId&, const Stop&) override { nobody_answers(); }
+    std::vector<std::string> network_ids(const Stop&) override { nobody_answers(); }
+    settings::Resources discover(const settings::CloudStackSettings&, const Stop&) override { nobody_answers(); }
+};
+
+class AbsentTools : public failover::GuestPreparation, public failover::BootCheck, public failover::FinalSync {
+  public:
+    using Stop = std::stop_token;
+    void check() override { nobody_answers(); }
+    failover::Preparation prepare(const std::vector<failover::GuestDisk>&, const SourceMachine&,
+                                  const failover::Report&, const Stop&) override {
+        nobody_answers();
+    }
+    failover::BootEvidence observe(const failover::CloudMachine&, const std::string&, std::chrono::seconds,
+                                   const Stop&) override {
+        nobody_answers();
+    }
+    void check(const std::string&) override { nobody_answers(); }
+    RecoveryPoint run(const JobId&, const VmContextId&, const Stop&) override { nobody_answers(); }
+    void clean_up(const JobId&, const VmContextId&) override { nobody_answers(); }
+};
+
+}  // namespace mk::test

@@ -1,0 +1,242 @@
+// api/oma.yaml against the router and the views: a route or a field that is in one and not in the other fails here.
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "appliance/oma/routes.hpp"
+#include "appliance/oma/views.hpp"
+#include "support/fake_clock.hpp"
+#include "support/temporary_folder.hpp"
+#include "unit/appliance/absent_world.hpp"
+
+namespace mk::oma {
+namespace {
+
+std::size_t indent_of(const std::string& line) {
+    return std::min(line.find_first_not_of(' '), line.size());
+}
+
+/// "  /path:" -> "/path"; empty when the line is no key at that depth.
+std::string key_at(const std::string& line, std::size_t indent) {
+    const auto colon = line.find(':', indent);
+    return indent_of(line) == indent && colon != std::string::npos ? line.substr(indent, colon - indent) : "";
+}
+
+/// What a reader of lines can know about the document; its layout is two blanks per level.
+class Document {
+  public:
+    Document() {
+        std::ifstream file(MK_SOURCE_DIR "/api/oma.yaml");
+        std::string section, path, schema;
+        bool in_properties = false;
+        for (std::string line; std::getline(file, line);) {
+            if (const auto top = key_at(line, 0); !top.empty()) {
+                section = top;
+            }
+            if (section == "paths") {
+                if (const auto key = key_at(line, 2); key.starts_with('/')) {
+                    path = key;
+                } else if (is_method(key_at(line, 4))) {
+                    routes_.insert(upper(key_at(line, 4)) + " " + path);
+                }
+            }
+            if (section == "components") {
+                if (const auto key = key_at(line, 4); !key.empty()) {
+                    schema = key;
+                    in_properties = false;
+                } else if (indent_of(line) == 6) {
+                    in_properties = key_at(line, 6) == "properties";
+                } else if (const auto field = key_at(line, 8); in_properties && !field.empty()) {
+                    fields_[schema].insert(field);
+                }
+            }
+        }
+    }
+    const std::set<std::string>& routes() const { return routes_; }
+    std::set<std::string> fields(const std::string& schema) const {
+        const auto found = fields_.find(schema);
+        return found == fields_.end() ? std::set<std::string>{} : found->second;
+    }
+
+  private:
+    static bool is_method(const std::string& word) {
+        return word == "get" || word == "post" || word == "put" || word == "delete" || word == "patch";
+    }
+    static std::string upper(std::string word) {
+        std::transform(word.begin(), word.end(), word.begin(),
+                       [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+        return word;
+    }
+    std::set<std::string> routes_;
+    std::map<std::string, std::set<std::string>> fields_;
+};
+
+/// Every service of the OMA over a database of its own; nobody outside answers.
+class OmaContract : public ::testing::Test {
+  protected:
+    OmaContract() { db::migrate(*database_, MK_SOURCE_DIR "/migrations"); }
+
+    replication::Collaborators replication_use() {
+        return {.database = database_,
+                .job_log = job_log_,
+                .ledger = ledger_,
+                .machines = machines_,
+                .recovery_points = recovery_points_,
+                .credentials = credentials_,
+                .replications = replications_,
+                .source = source_,
+                .volumes = replica_volumes_,
+                .clock = clock_};
+    }
+    failover::Collaborators failover_use() {
+        return {.job_log = job_log_,
+                .ledger = ledger_,
+                .machines = machines_,
+                .recovery_points = recovery_points_,
+                .credentials = credentials_,
+                .networks = networks_,
+                .cloudstack = cloudstack_,
+                .failovers = failovers_,
+                .volumes = failover_volumes_,
+                .cloud = cloud_,
+                .guest = tools_,
+                .boot = tools_,
+                .power = source_,
+                .final_sync = tools_,
+                .clock = clock_};
+    }
+
+    test::TemporaryFolder folder_;
+    test::FakeClock clock_;
+    SecretBox box_{std::string(32, 'k')};
+    std::shared_ptr<db::Database> database_ = db::Database::open("sqlite:" + (folder_ / "oma.db"));
+    joblog::JobLog job_log_{database_, clock_};
+    ledger::Ledger ledger_{database_, clock_};
+    machines::MachineRepository machines_{database_, job_log_, clock_};
+    recovery::RecoveryPointRepository recovery_points_{database_, clock_};
+    credentials::CredentialRepository credentials_{database_, box_, clock_};
+    networks::NetworkMappingRepository networks_{database_, clock_};
+    settings::CloudStackSettingsRepository cloudstack_{database_, box_, clock_};
+    replication::ReplicationRepository replications_{database_, clock_};
+    failover::FailoverRepository failovers_{database_, clock_};
+    access::TokenService tokens_{database_, clock_};
+    test::AbsentSource source_;
+    test::AbsentReplicaVolumes replica_volumes_;
+    test::AbsentFailoverVolumes failover_volumes_;
+    test::AbsentCloud cloud_;
+    test::AbsentTools tools_;
+    settings::CloudStackSetup setup_{cloudstack_, cloud_};
+    discovery::DiscoveryService discovery_{credentials_, machines_, source_};
+    replication::ReplicationService replication_{replication_use()};
+    failover::FailoverService failover_{failover_use()};
+    Services services_{.tokens = tokens_,
+                       .credentials = credentials_,
+                       .cloudstack = cloudstack_,
+                       .cloudstack_setup = setup_,
+                       .discovery = discovery_,
+                       .machines = machines_,
+                       .networks = networks_,
+                       .recovery_points = recovery_points_,
+                       .replications = replications_,
+                       .replication = replication_,
+                       .volumes = replica_volumes_,
+                       .failovers = failovers_,
+                       .failover = failover_,
+                       .job_log = job_log_,
+                       .ledger = ledger_,
+                       .peers = [] { return std::vector<PeerState>{PeerState{}}; }};
+    http::Router router_ = make_router(services_);
+    Document document_;
+
+    Json answer(const std::string& path) {
+        http::ServerRequest request;
+        request.method = "GET";
+        request.path = path;
+        request.headers["authorization"] = "Bearer " + token_.reveal();
+        return json::parse(router_.handle(request).body);
+    }
+    Secret token_;
+};
+
+std::set<std::string> keys_of(const Json& object) {
+    std::set<std::string> keys;
+    for (const auto& item : object.items()) {
+        keys.insert(item.key());
+    }
+    return keys;
+}
+
+std::set<std::string> without(std::set<std::string> fields, const std::set<std::string>& absent) {
+    for (const auto& field : absent) {
+        fields.erase(field);
+    }
+    return fields;
+}
+
+TEST_F(OmaContract, DescribesEveryRouteAndNoOther) {
+    const auto served = router_.routes();
+    EXPECT_EQ(document_.routes(), std::set<std::string>(served.begin(), served.end()));
+}
+
+TEST_F(OmaContract, DescribesEveryFieldOfAMachine) {
+    machines::Machine machine;
+    machine.source.disks.emplace_back();
+    const auto shown = view(machine, {machines::MachineDisk{}});
+
+    // The routes add these two.
+    EXPECT_EQ(keys_of(shown), without(document_.fields("Machine"), {"job", "failover"}));
+    EXPECT_EQ(keys_of(shown.at("disks").at(0)), document_.fields("MachineDisk"));
+    EXPECT_EQ(keys_of(shown.at("source")), document_.fields("SourceMachine"));
+    EXPECT_EQ(keys_of(shown.at("source").at("disks").at(0)), document_.fields("SourceDisk"));
+}
+
+TEST_F(OmaContract, DescribesEveryFieldOfAJob) {
+    joblog::Job job;
+    job.steps.emplace_back();
+    const auto shown = view(job);
+
+    EXPECT_EQ(keys_of(shown), without(document_.fields("Job"), {"machine", "replication", "failover"}));
+    EXPECT_EQ(keys_of(shown.at("steps").at(0)), document_.fields("Step"));
+    EXPECT_EQ(keys_of(view(joblog::Event{})), document_.fields("Event"));
+    EXPECT_EQ(keys_of(view(replication::ReplicationJob{})), without(document_.fields("ReplicationJob"), {"disks"}));
+    EXPECT_EQ(keys_of(view(failover::FailoverJob{})), document_.fields("FailoverJob"));
+}
+
+TEST_F(OmaContract, DescribesEveryFieldOfWhatIsLeft) {
+    RecoveryPoint point;
+    point.disks.emplace_back();
+    failover::PreflightResult checks;
+    checks.findings.emplace_back();
+    settings::Resources resources;
+    resources.zones.emplace_back();
+
+    EXPECT_EQ(keys_of(view(point)), document_.fields("RecoveryPoint"));
+    EXPECT_EQ(keys_of(view(point).at("disks").at(0)), document_.fields("RecoveryPointDisk"));
+    EXPECT_EQ(keys_of(view(checks)), document_.fields("PreflightResult"));
+    EXPECT_EQ(keys_of(view(checks).at("checks").at(0)), document_.fields("Finding"));
+    EXPECT_EQ(keys_of(view(resources)), document_.fields("CloudStackResources"));
+    EXPECT_EQ(keys_of(view(resources).at("zones").at(0)), document_.fields("CloudStackResource"));
+    EXPECT_EQ(keys_of(view(credentials::Credential{})), document_.fields("Vcenter"));
+    EXPECT_EQ(keys_of(view(settings::CloudStackSettings{})), document_.fields("CloudStackSettings"));
+    EXPECT_EQ(keys_of(view(networks::NetworkMapping{})), document_.fields("NetworkMapping"));
+    EXPECT_EQ(keys_of(view(ledger::Entry{})), document_.fields("LedgerEntry"));
+}
+
+TEST_F(OmaContract, DescribesStatusAndProblems) {
+    token_ = tokens_.create("reader", "viewer");
+    EXPECT_EQ(keys_of(answer("/api/v1/status")), document_.fields("Status"));
+    EXPECT_EQ(keys_of(answer("/api/v1/status").at("peers").at(0)), document_.fields("Peer"));
+    EXPECT_EQ(keys_of(answer("/health")), document_.fields("Health"));
+    EXPECT_EQ(keys_of(answer("/api/v1/vms/none")), without(document_.fields("Problem"), {"native"}));
+    EXPECT_EQ(keys_of(answer("/api/v1/vms")), document_.fields("MachineList"));
+    EXPECT_EQ(keys_of(answer("/api/v1/jobs")), document_.fields("JobList"));
+    EXPECT_EQ(keys_of(answer("/api/v1/ledger")), document_.fields("LedgerList"));
+}
+
+}  // namespace
+}  // namespace mk::oma

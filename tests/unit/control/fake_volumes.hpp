@@ -1,0 +1,321 @@
+#pragma once
+// The Volume Daemon as the ports see it: volumes with content, one snapshot each, write sessions. Keeps the rules of the real one:
+// snapshots and reverts of detached volumes only, no deletion while attached, a session holds its volume. Thread-safe.
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+
+#include "control/failover/ports.hpp"
+#include "control/replication/ports.hpp"
+#include "unit/control/faults.hpp"
+
+namespace mk::test {
+
+inline const CloudMachineId appliance{"appliance"};
+
+struct FakeVolume {
+    contracts::Volume row;
+    std::string content;
+    std::string snapshot_name;
+    std::string snapshot_content;
+};
+
+struct FakeSession {
+    contracts::WriteSession row;
+    std::string content;  ///< what arrived, for the whole disk
+};
+
+class FakeVolumes : public replication::ReplicaVolumes, public failover::FailoverVolumes {
+  public:
+    explicit FakeVolumes(Faults& faults) : faults_(faults) {}
+
+    // What tests look at and prepare; only while no job runs.
+    std::map<VolumeId, FakeVolume> volumes;
+    std::map<std::string, FakeSession> sessions;
+    std::map<CloudMachineId, VolumeId> default_roots;  ///< by machine, until discarded
+    std::string snapshot_fate;                         ///< "failed" or "creating": what the next snapshot becomes, with an error
+    bool verify_finds_difference = false;
+
+    static std::string digest_of(const std::string& content) { return "digest of " + content; }
+    FakeVolume& of_disk(const std::string& disk) {
+        return std::find_if(volumes.begin(), volumes.end(), [&](auto& v) { return v.second.row.disk_id.value == disk; })->second;
+    }
+    int open_sessions() const {
+        return static_cast<int>(std::count_if(sessions.begin(), sessions.end(), [](const auto& s) {
+            return s.second.row.state == "open" || s.second.row.state == "committing";
+        }));
+    }
+    /// What the engine does through NBD.
+    void write(const std::string& uri, const std::string& content) {
+        const std::lock_guard lock(mutex_);
+        sessions.at(uri.substr(4)).content = content;
+    }
+    /// What a guest or a conversion does to the volumes that it has.
+    void modify(const std::function<bool(const FakeVolume&)>& which, const std::string& change) {
+        const std::lock_guard lock(mutex_);
+        for (auto& [id, volume] : volumes) {
+            if (which(volume)) {
+                volume.content += change;
+            }
+        }
+    }
+
+    std::vector<contracts::Volume> volumes_of(const VmContextId& vm, const std::stop_token&) override {
+        return faults_.call("volumes_of", [&] {
+            const std::lock_guard lock(mutex_);
+            std::vector<contracts::Volume> found;
+            for (const auto& [id, volume] : volumes) {
+                if (volume.row.vm_context_id == vm) {
+                    found.push_back(volume.row);
+                }
+            }
+            return found;
+        });
+    }
+    contracts::Volume create(const contracts::CreateVolume& request, const std::stop_token&) override {
+        return faults_.call("create", [&] {
+            const std::lock_guard lock(mutex_);
+            const VolumeId id{"vol-" + request.disk_id.value};
+            auto& volume = volumes[id];
+            if (volume.row.volume_id.empty()) {
+                volume.row = {.volume_id = id,
+                              .vm_context_id = request.vm_context_id,
+                              .disk_id = request.disk_id,
+                              .name = request.name,
+                              .size_bytes = request.size_bytes,
+                              .state = "Ready",
+                              .type = "DATADISK",
+                              .vm_id = {},
+                              .device_id = {},
+                              .operation_mode = "",
+                              .device_path = "",
+                              .symlink_path = "",
+                              .snapshot_status = "none"};
+                volume.content = "zeros";
+            }
+            return volume.row;
+        });
+    }
+    contracts::Volume resize(const VolumeId& id, Bytes bytes, const std::stop_token&) override {
+        return faults_.call("resize", [&] {
+            const std::lock_guard lock(mutex_);
+            auto& volume = volumes.at(id);
+            volume.row.size_bytes = bytes;
+            volume.content += "+tail";
+            return volume.row;
+        });
+    }
+    contracts::Volume attach_to_appliance(const VolumeId& id, const std::stop_token&) override {
+        return faults_.call("attach_to_appliance", [&] { return attach(id, appliance, "oma", "DATADISK"); });
+    }
+    contracts::Volume attach_as_root(const VolumeId& id, const CloudMachineId& machine, const std::stop_token&) override {
+        return faults_.call("attach_as_root", [&] {
+            if (default_roots.contains(machine)) {
+                throw Error(ErrorCode::conflict, "the machine has its default root");
+            }
+            return attach(id, machine, "failover", "ROOT");
+        });
+    }
+    contracts::Volume attach_as_data(const VolumeId& id, const CloudMachineId& machine, const std::stop_token&) override {
+        return faults_.call("attach_as_data", [&] { return attach(id, machine, "failover", "DATADISK"); });
+    }
+    void detach(const VolumeId& id, const std::stop_token&) override {
+        faults_.call("detach", [&] {
+            const std::lock_guard lock(mutex_);
+            require_no_session(id);
+            auto& row = volumes.at(id).row;
+            row.vm_id.reset();
+            row.operation_mode.clear();
+            row.device_path.clear();
+            row.type = "DATADISK";
+        });
+    }
+    void remove(const VolumeId& id, const std::stop_token&) override {
+        faults_.call("remove", [&] {
+            const std::lock_guard lock(mutex_);
+            volumes.erase(id);
+        });
+    }
+
+    contracts::WriteSession open_session(const contracts::OpenWriteSession& request, const std::stop_token&) override {
+        return faults_.call("open_session", [&] {
+            const std::lock_guard lock(mutex_);
+            for (const auto& [id, session] : sessions) {
+                const bool active = session.row.state == "open" || session.row.state == "committing";
+                if (active && session.row.volume_id == request.volume_id) {
+                    if (session.row.job_id == request.job_id) {
+                        return session.row;
+                    }
+                    throw Error(ErrorCode::conflict, "the volume has a write session of another job");
+                }
+            }
+            const auto id = request.job_id.value + "-" + request.volume_id.value;
+            auto& session = sessions[id];
+            session.row = {.session_id = WriteSessionId{id},
+                           .job_id = request.job_id,
+                           .volume_id = request.volume_id,
+                           .kind = request.kind,
+                           .state = "open",
+                           .nbd_uri = "nbd:" + id,
+                           .length = request.length,
+                           .target_is_zero = request.expect_zero};
+            return session.row;
+        });
+    }
+    std::vector<contracts::WriteSession> sessions_of(const JobId& job, const std::stop_token&) override {
+        return faults_.call("sessions_of", [&] {
+            const std::lock_guard lock(mutex_);
+            std::vector<contracts::WriteSession> found;
+            for (const auto& [id, session] : sessions) {
+                if (session.row.job_id == job) {
+                    found.push_back(session.row);
+                }
+            }
+            return found;
+        });
+    }
+    std::vector<Range> verify(const WriteSessionId&, const std::vector<contracts::DigestedRange>& ranges,
+                              const std::stop_token&) override {
+        return faults_.call("verify", [&] {
+            return verify_finds_difference && !ranges.empty() ? std::vector<Range>{ranges.front().range} : std::vector<Range>{};
+        });
+    }
+    std::string commit(const WriteSessionId& id, const replication::Report&, const std::stop_token&) override {
+        return faults_.call("commit", [&] {
+            const std::lock_guard lock(mutex_);
+            auto& session = sessions.at(id.value);
+            if (session.row.state == "aborted") {
+                throw Error(ErrorCode::conflict, "the session was aborted");
+            }
+            auto& volume = volumes.at(session.row.volume_id);
+            if (session.row.state != "committed") {
+                volume.content = session.content;
+                session.row.state = "committed";
+            }
+            return digest_of(volume.content);
+        });
+    }
+    void abort(const WriteSessionId& id, const std::stop_token&) override {
+        faults_.call("abort", [&] {
+            const std::lock_guard lock(mutex_);
+            auto& state = sessions.at(id.value).row.state;
+            if (state == "committed" || state == "committing") {
+                throw Error(ErrorCode::conflict, "the session is " + state);
+            }
+            state = "aborted";
+        });
+    }
+
+    contracts::Snapshot create_snapshot(const VolumeId& id, const std::string& name, const failover::Report&,
+                                        const std::stop_token&) override {
+        return faults_.call("create_snapshot", [&] {
+            const std::lock_guard lock(mutex_);
+            auto& volume = volumes.at(id);
+            require_detached(volume);
+            if (volume.row.snapshot_status != "none" && volume.row.snapshot_status != "failed") {
+                throw Error(ErrorCode::conflict, "the volume has a snapshot already");
+            }
+            volume.snapshot_name = name;
+            if (!snapshot_fate.empty()) {
+                volume.row.snapshot_status = std::exchange(snapshot_fate, "");
+                throw Error(ErrorCode::external, "CloudStack could not complete the snapshot");
+            }
+            volume.snapshot_content = volume.content;
+            volume.row.snapshot_status = "ready";
+            return contracts::Snapshot{.volume_id = id,
+                                       .snapshot_id = CloudSnapshotId{"snap-" + id.value},
+                                       .snapshot_name = name,
+                                       .status = "ready",
+                                       .created_at_ms = 0,
+                                       .revertable = true};
+        });
+    }
+    void revert_snapshot(const VolumeId& id, const failover::Report&, const std::stop_token&) override {
+        faults_.call("revert_snapshot", [&] {
+            const std::lock_guard lock(mutex_);
+            auto& volume = volumes.at(id);
+            require_detached(volume);
+            if (volume.row.snapshot_status != "ready" && volume.row.snapshot_status != "rollback_complete") {
+                throw Error(ErrorCode::conflict, "no snapshot that is ready");
+            }
+            volume.content = volume.snapshot_content;
+            volume.row.snapshot_status = "rollback_complete";
+        });
+    }
+    void remove_snapshot(const VolumeId& id, const std::stop_token&) override {
+        faults_.call("remove_snapshot", [&] {
+            const std::lock_guard lock(mutex_);
+            auto& volume = volumes.at(id);
+            volume.row.snapshot_status = "none";
+            volume.snapshot_name.clear();
+            volume.snapshot_content.clear();
+        });
+    }
+    std::vector<contracts::Snapshot> snapshots_of(const VmContextId&, const std::stop_token&) override {
+        throw Error(ErrorCode::internal, "not asked for by the code under test");
+    }
+    std::string digest(const VolumeId& id, const failover::Report&, const std::stop_token&) override {
+        return faults_.call("digest", [&] {
+            const std::lock_guard lock(mutex_);
+            const auto& volume = volumes.at(id);
+            if (volume.row.vm_id != appliance) {
+                throw Error(ErrorCode::conflict, "the volume is not attached to the appliance");
+            }
+            return digest_of(volume.content);
+        });
+    }
+    void discard_default_root(const CloudMachineId& machine, const std::stop_token&) override {
+        faults_.call("discard_default_root", [&] {
+            const std::lock_guard lock(mutex_);
+            default_roots.erase(machine);
+        });
+    }
+    std::vector<failover::MachineVolume> volumes_at(const CloudMachineId& machine, const std::stop_token&) override {
+        return faults_.call("volumes_at", [&] {
+            const std::lock_guard lock(mutex_);
+            std::vector<failover::MachineVolume> found;
+            if (default_roots.contains(machine)) {
+                found.push_back({default_roots.at(machine), "ROOT", false});
+            }
+            for (const auto& [id, volume] : volumes) {
+                if (volume.row.vm_id == machine) {
+                    found.push_back({id, volume.row.type, true});
+                }
+            }
+            return found;
+        });
+    }
+
+  private:
+    contracts::Volume attach(const VolumeId& id, const CloudMachineId& machine, const std::string& mode, const std::string& type) {
+        const std::lock_guard lock(mutex_);
+        auto& row = volumes.at(id).row;
+        if (row.vm_id && *row.vm_id != machine) {
+            throw Error(ErrorCode::conflict, "the volume is attached to " + row.vm_id->value);
+        }
+        row.vm_id = machine;
+        row.operation_mode = mode;
+        row.type = type;
+        row.device_path = mode == "oma" ? "/dev/" + id.value : "";
+        return row;
+    }
+    void require_detached(const FakeVolume& volume) const {
+        if (volume.row.vm_id) {
+            throw Error(ErrorCode::conflict, "the volume is attached");
+        }
+        require_no_session(volume.row.volume_id);
+    }
+    void require_no_session(const VolumeId& id) const {
+        for (const auto& [name, session] : sessions) {
+            if (session.row.volume_id == id && (session.row.state == "open" || session.row.state == "committing")) {
+                throw Error(ErrorCode::conflict, "the volume has a write session");
+            }
+        }
+    }
+
+    Faults& faults_;
+    std::mutex mutex_;
+};
+
+}  // namespace mk::test
