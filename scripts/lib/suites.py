@@ -29,6 +29,7 @@ MARK = "MIGRATEKIT_TEST_RUN"
 RUN_ID = str(uuid.uuid4())
 PULSE_S = 15  # a suite that says nothing for longer is shown to be alive
 SHOWN_LINES = 60
+LARGEST_KEPT_LOG = 5 << 20
 
 
 @dataclasses.dataclass
@@ -159,10 +160,10 @@ def run_suite(suite):
     """Runs it and returns its counts; never raises because of what the suite does."""
     log, xml = LOGS / f"{suite.stem}.log", LOGS / f"{suite.stem}.xml"
     xml.unlink(missing_ok=True)
-    # Short: sockets below it must keep within the 107 characters of a unix address.
-    scratch = Path(tempfile.mkdtemp(prefix="mkt", dir="/tmp"))
-    environment = {**os.environ, MARK: RUN_ID, "TMPDIR": str(scratch), "MK_BUILD_DIR": str(BUILD),
-                   "MK_PROGRAMS": str(BUILD / "bin"), **suite.environment}
+    # On a disk (/tmp may be memory), and short: sockets below it must keep within the 107 characters of a unix address.
+    scratch = Path(tempfile.mkdtemp(prefix="mkt", dir="/var/tmp"))
+    environment = {**os.environ, MARK: RUN_ID, "TMPDIR": str(scratch), "MK_E2E_FOLDER": str(scratch),
+                   "MK_BUILD_DIR": str(BUILD), "MK_PROGRAMS": str(BUILD / "bin"), **suite.environment}
     try:
         with open(log, "wb") as output:
             process = subprocess.Popen([part.replace("{xml}", str(xml)) for part in suite.command], cwd=ROOT, env=environment,
@@ -171,6 +172,8 @@ def run_suite(suite):
                 in_time = follow(process, log, suite.limit_s)
             finally:
                 end_group(process)
+        if process.returncode != 0:
+            keep_logs(scratch, LOGS / f"{suite.stem}.files")
     finally:
         left_behind = clean_up(scratch)
     counts = counts_of_xml(xml) if suite.xml else counts_of_lines(log.read_text(errors="replace"))
@@ -211,7 +214,7 @@ def show_failure(suite):
     shown = lines[:SHOWN_LINES]
     if len(lines) > SHOWN_LINES:
         shown += [f"... {len(lines) - SHOWN_LINES} more lines ...", *lines[max(SHOWN_LINES, len(lines) - 15):]]
-    print("\n".join(f"    | {line}" for line in shown), f"\n    whole log: {log.relative_to(ROOT)}", flush=True)
+    print("\n".join(f"    | {line}" for line in shown), f"\n    whole log: {os.path.relpath(log, ROOT)}", flush=True)
 
 
 # --- cleaning up -------------------------------------------------------------------------------------------------
@@ -256,10 +259,26 @@ def end_marked_processes():
     return names
 
 
-def lab_folders(scratch):
-    """State folders of labs below `scratch`, and those of the end-to-end tests and the demo below build/."""
-    found = [path.parent for path in scratch.glob("**/lab.json")]
-    return found + [path.parent for path in (ROOT / "build").glob("e2e*/**/lab.json")]
+def keep_logs(scratch, folder):
+    """The logs of services, simulators and guests of a failed suite; they are removed with its temporary files otherwise."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for log in scratch.rglob("*.log"):
+        if log.is_file() and not log.is_symlink() and log.stat().st_size <= LARGEST_KEPT_LOG:
+            target = folder / log.relative_to(scratch)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, target)
+
+
+def as_root(*command):
+    subprocess.run([*([] if os.geteuid() == 0 else ["sudo", "-n"]), *command], check=False, timeout=30)
+
+
+def unmount_all(scratch):
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    mounted = [point for point in points if point.startswith(f"{scratch}/")]
+    for point in reversed(mounted):
+        as_root("umount", point)
+    return mounted
 
 
 def detach_loops(scratch):
@@ -268,7 +287,7 @@ def detach_loops(scratch):
         try:
             if backing.read_text().startswith(f"{scratch}/"):
                 device = "/dev/" + backing.parent.parent.name
-                subprocess.run([*([] if os.geteuid() == 0 else ["sudo", "-n"]), "losetup", "-d", device], check=False, timeout=30)
+                as_root("losetup", "-d", device)
                 released.append(device)
         except OSError:
             continue
@@ -278,11 +297,13 @@ def detach_loops(scratch):
 def clean_up(scratch):
     """Says what a suite left behind; nothing of it is there afterwards."""
     left = []
-    for folder in lab_folders(scratch):
+    for description in scratch.glob("**/lab.json"):
+        folder = description.parent
         if LAB.exists():
             subprocess.run([LAB, "down", "--state", folder], stdout=subprocess.DEVNULL, timeout=120, check=False)
             left.append(f"lab in {folder}")
     left += [f"process {name}" for name in end_marked_processes()]
+    left += [f"mount {point}" for point in unmount_all(scratch)]
     left += [f"loop device {device}" for device in detach_loops(scratch)]
     shutil.rmtree(scratch, ignore_errors=True)
     return left
@@ -331,7 +352,7 @@ def main():
     failed = [entry["name"] for entry in entries if entry["failed"]]
     skipped = [entry["name"] for entry in entries if entry["skipped"]]
     is_ci = os.environ.get("CI") == "true"
-    print(f"\nReport: {REPORT.relative_to(ROOT)}, logs: {LOGS.relative_to(ROOT)}/, {time.monotonic() - started:.0f} s")
+    print(f"\nReport: {os.path.relpath(REPORT, ROOT)}, logs: {os.path.relpath(LOGS, ROOT)}/, {time.monotonic() - started:.0f} s")
     if failed:
         print(f"Failed: {', '.join(failed)}")
     if skipped:

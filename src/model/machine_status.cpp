@@ -88,7 +88,7 @@ std::vector<A> permitted(S status) {
         case S::committed:
             return {A::remove};
         case S::cleanup_required:
-            return {A::cleanup, A::remove};
+            return {A::cleanup};
         case S::initial_sync:
         case S::replicating:
         case S::failing_over_test:

@@ -30,7 +30,7 @@ void seed(const std::string& database_url, const std::string& migrations, const 
     const auto database = db::Database::open(database_url);
     db::migrate(*database, migrations);
     const SystemClock clock;
-    const SecretBox box(os::read_or_create_secret_file(key_file).reveal().substr(0, 32));
+    const SecretBox box(os::read_or_create_key_file(key_file));
     settings::CloudStackSettingsRepository(database, box, clock).save(settings);
 }
 

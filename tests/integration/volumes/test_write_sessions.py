@@ -1,12 +1,13 @@
 """Data through the exports: direct, staged, committed, aborted, cut off."""
 
+import hashlib
 import os
 import random
 import subprocess
 
 import pytest
 
-from daemonlab import GIB, MIB, UNIT, Failed, Refused, digest_of, nbd, wait_for
+from daemonlab import GIB, MIB, UNIT, Failed, Refused, digest_of, nbd
 
 
 @pytest.fixture
@@ -115,7 +116,6 @@ def test_aborted_session_leaves_no_trace(daemon, volume, image):
 
 
 def test_verify_names_the_ranges_that_differ(daemon, volume, image):
-    import hashlib
     full_copy(daemon, volume, image)
     session = daemon.open(volume, "staged", "job-verify")
     data = os.urandom(65536)
@@ -153,7 +153,7 @@ def test_export_exists_exactly_while_its_session_is_open(daemon, volume):
         client.pread(512, 0)
     with pytest.raises(Exception):
         nbd(session["nbd_uri"])
-    assert daemon.call("GET", f"/api/v1/write-sessions?job_id=job-1")["sessions"][-1]["nbd_uri"] == ""
+    assert daemon.call("GET", "/api/v1/write-sessions?job_id=job-1")["sessions"][-1]["nbd_uri"] == ""
 
 
 def test_lengths_that_do_not_fit_are_refused(daemon, volume):

@@ -2,6 +2,9 @@
 // The control side as apps/oma-api wires it, on a real SQLite database and on fakes of everything outside.
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 #include "base/log.hpp"
 #include "base/retry.hpp"
@@ -28,6 +31,10 @@ class PassAsFinalSync : public failover::FinalSync {
   private:
     replication::Collaborators& use_;
 };
+
+/// Thousands of small transactions: in memory where there is such a folder, because what is tested here is not the disk.
+inline const bool folders_are_in_memory =
+    ::access("/dev/shm", W_OK) == 0 && ::setenv("TMPDIR", "/dev/shm", 0) == 0;
 
 /// A database that a process which is dead cannot reach any more.
 class MortalDatabase : public db::Database {

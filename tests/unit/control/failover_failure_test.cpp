@@ -76,7 +76,7 @@ TEST_P(FailoverFailure, EveryCallOfATestFailoverMayFail) {
     while (fail_failover(false, n) && n < more_than_all) {
         ++n;
     }
-    EXPECT_GT(n, 25);
+    EXPECT_GE(n, 20);
     EXPECT_LT(n, more_than_all);
 }
 
@@ -85,7 +85,7 @@ TEST_P(FailoverFailure, EveryCallOfALiveFailoverMayFail) {
     while (fail_failover(true, n) && n < more_than_all) {
         ++n;
     }
-    EXPECT_GT(n, 45);
+    EXPECT_GE(n, 40);
     EXPECT_LT(n, more_than_all);
 }
 
@@ -130,7 +130,7 @@ TEST_F(FailoverDeath, BetweenAnyTwoEffectsOfATestFailover) {
     while (die_in_failover(false, n)) {
         ++n;
     }
-    EXPECT_GT(n, 100);
+    EXPECT_GE(n, 80);
 }
 
 TEST_F(FailoverDeath, BetweenAnyTwoEffectsOfALiveFailover) {

@@ -48,7 +48,7 @@ TEST(MachineStatus, AllowsWhatTheTableSays) {
     EXPECT_EQ(allowed(S::ready_for_failover), syncs);
     EXPECT_EQ(allowed(S::failed), syncs);
     EXPECT_EQ(allowed(S::failed_over_test), (std::set<A>{A::finish_test}));
-    EXPECT_EQ(allowed(S::cleanup_required), (std::set<A>{A::cleanup, A::remove}));
+    EXPECT_EQ(allowed(S::cleanup_required), (std::set<A>{A::cleanup}));
     EXPECT_EQ(allowed(S::committed), (std::set<A>{A::remove}));
     for (const S busy : {S::initial_sync, S::replicating, S::failing_over_test, S::rolling_back, S::failing_over_live,
                          S::failed_over_live}) {
