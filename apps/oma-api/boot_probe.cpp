@@ -36,8 +36,9 @@ Probe parse(const std::string& text) {
     const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), probe.port);
     const bool number = error == std::errc{} && end == rest.data() + rest.size() && probe.port != 0;
     if ((kind != "http" && kind != "tcp") || !number || (kind == "tcp" && slash != std::string::npos)) {
-        throw Error(ErrorCode::invalid, "'" + text + "' is not a probe",
-                    {.consequence = "Nothing was changed.", .remedy = "Use http:PORT/PATH or tcp:PORT.", .retry_safe = true});
+        throw Error(
+            ErrorCode::invalid, "'" + text + "' is not a probe",
+            {.consequence = "Nothing was changed.", .remedy = "Use http:PORT/PATH or tcp:PORT.", .retry_safe = true});
     }
     return probe;
 }
@@ -47,8 +48,10 @@ std::optional<std::string> answer_of(const std::string& address, const Probe& pr
     try {
         if (probe.http) {
             const auto url = "http://" + address + ":" + std::to_string(probe.port) + probe.path;
-            const auto response = http::Client().send({.method = "GET", .url = url, .headers = {}, .body = {}, .limit = answer_limit}, stop);
-            return "HTTP " + std::to_string(response.status) + " from " + url + ": " + response.body.substr(0, evidence_length);
+            const auto response = http::Client().send(
+                {.method = "GET", .url = url, .headers = {}, .body = {}, .limit = answer_limit}, stop);
+            return "HTTP " + std::to_string(response.status) + " from " + url + ": " +
+                   response.body.substr(0, evidence_length);
         }
         const auto greeting = os::read_greeting(address, probe.port, answer_limit);
         return "TCP " + address + ":" + std::to_string(probe.port) + " said: " + greeting.substr(0, evidence_length);

@@ -21,7 +21,8 @@ cloudstack::Endpoint endpoint_of(const settings::CloudStackSettings& settings) {
 failover::CloudMachine machine_from(const cloudstack::MachineInfo& info) {
     failover::CloudMachine machine{.id = info.id, .name = info.name, .state = info.state, .nics = {}};
     for (const auto& nic : info.nics) {
-        machine.nics.push_back({.network_id = nic.network_id, .network_name = nic.network_name, .ip_address = nic.address});
+        machine.nics.push_back(
+            {.network_id = nic.network_id, .network_name = nic.network_name, .ip_address = nic.address});
     }
     return machine;
 }
@@ -37,13 +38,15 @@ void CloudMachinesAdapter::check(const std::stop_token& stop) {
     cloudstack::DiscoveryCommands(client).capabilities(stop);
 }
 
-std::optional<failover::CloudMachine> CloudMachinesAdapter::find(const CloudMachineId& id, const std::stop_token& stop) {
+std::optional<failover::CloudMachine> CloudMachinesAdapter::find(const CloudMachineId& id,
+                                                                 const std::stop_token& stop) {
     const cloudstack::Client client(endpoint_of(settings_.require()));
     const auto found = cloudstack::MachineCommands(client).find(id, stop);
     return found ? std::optional(machine_from(*found)) : std::nullopt;
 }
 
-std::optional<failover::CloudMachine> CloudMachinesAdapter::find_by_name(const std::string& name, const std::stop_token& stop) {
+std::optional<failover::CloudMachine> CloudMachinesAdapter::find_by_name(const std::string& name,
+                                                                         const std::stop_token& stop) {
     const cloudstack::Client client(endpoint_of(settings_.require()));
     const auto found = cloudstack::MachineCommands(client).list_named(name, stop);
     return found.empty() ? std::nullopt : std::optional(machine_from(found.front()));
@@ -117,7 +120,8 @@ std::vector<std::string> CloudMachinesAdapter::network_ids(const std::stop_token
     return ids;
 }
 
-settings::Resources CloudResourceDiscovery::discover(const settings::CloudStackSettings& access, const std::stop_token& stop) {
+settings::Resources CloudResourceDiscovery::discover(const settings::CloudStackSettings& access,
+                                                     const std::stop_token& stop) {
     const cloudstack::Client client(endpoint_of(access));
     const cloudstack::DiscoveryCommands commands(client);
     const auto capabilities = commands.capabilities(stop);
@@ -128,10 +132,12 @@ settings::Resources CloudResourceDiscovery::discover(const settings::CloudStackS
         found.zones.push_back({zone.id, zone.name, zone.network_type, true});
     }
     for (const auto& entry : commands.templates(access.zone_id, stop)) {
-        found.templates.push_back({entry.id, entry.name, entry.os_type_name, entry.is_ready && entry.hypervisor == "KVM"});
+        found.templates.push_back(
+            {entry.id, entry.name, entry.os_type_name, entry.is_ready && entry.hypervisor == "KVM"});
     }
     for (const auto& offering : commands.service_offerings(access.zone_id, stop)) {
-        found.service_offerings.push_back({offering.id, offering.name, offering.is_customized ? "customized" : "fixed", true});
+        found.service_offerings.push_back(
+            {offering.id, offering.name, offering.is_customized ? "customized" : "fixed", true});
     }
     for (const auto& offering : commands.disk_offerings(access.zone_id, stop)) {
         // A replica is as large as its source, so only offerings of free size will do.

@@ -1,6 +1,6 @@
 #pragma once
-// CloudStack for the control plane: machines and resource discovery, with the settings of the moment. Thread-safe: a client is made
-// per call, so that changed settings apply at once.
+// CloudStack for the control plane: machines and resource discovery, with the settings of the moment. Thread-safe: a
+// client is made per call, so that changed settings apply at once.
 
 #include <memory>
 

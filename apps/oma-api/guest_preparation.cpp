@@ -2,8 +2,9 @@
 
 namespace mk::oma {
 
-failover::Preparation VirtV2vPreparation::prepare(const std::vector<failover::GuestDisk>& disks, const SourceMachine& source,
-                                                  const failover::Report& log, const std::stop_token& stop) {
+failover::Preparation VirtV2vPreparation::prepare(const std::vector<failover::GuestDisk>& disks,
+                                                  const SourceMachine& source, const failover::Report& log,
+                                                  const std::stop_token& stop) {
     guest::Conversion conversion;
     conversion.guest_name = source.name;
     conversion.uefi = source.firmware == "uefi" || source.firmware == "efi";

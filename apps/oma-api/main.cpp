@@ -1,7 +1,8 @@
 // oma-api: machines, replication, failover and their REST API on the CloudStack side.
 
-#include <CLI/CLI.hpp>
 #include <set>
+
+#include <CLI/CLI.hpp>
 
 #include "appliance/oma/routes.hpp"
 #include "base/config.hpp"
@@ -21,10 +22,20 @@ namespace {
 
 using namespace mk;
 
-const std::set<std::string> known_keys = {
-    "listen",      "state_folder",       "database",           "migrations",      "key_file",          "token_file",
-    "vma.url",     "vma.token_file",     "volumes.url",        "volumes.token_file", "guest.virtio_win", "guest.force_emulation",
-    "guest.limit_minutes", "guest.work_folder"};
+const std::set<std::string> known_keys = {"listen",
+                                          "state_folder",
+                                          "database",
+                                          "migrations",
+                                          "key_file",
+                                          "token_file",
+                                          "vma.url",
+                                          "vma.token_file",
+                                          "volumes.url",
+                                          "volumes.token_file",
+                                          "guest.virtio_win",
+                                          "guest.force_emulation",
+                                          "guest.limit_minutes",
+                                          "guest.work_folder"};
 
 /// Everything the service is made of, in the order it is built; taken down in reverse.
 struct Oma {
@@ -44,14 +55,15 @@ struct Oma {
           volumes(config.require("volumes.url"), os::read_secret_file(config.require("volumes.token_file"))),
           discovery(credentials, machines, vma),
           replications(database, clock),
-          pass_use{database, job_log, ledger, machines, recovery_points, credentials, replications, vma, volumes, clock},
+          pass_use{database,    job_log,      ledger, machines, recovery_points,
+                   credentials, replications, vma,    volumes,  clock},
           replication(pass_use),
           cloud(cloudstack),
           guest(guest_tools(config)),
           final_sync(pass_use),
           failovers(database, clock),
-          failover({job_log, ledger, machines, recovery_points, credentials, networks, cloudstack, failovers, volumes, cloud, guest,
-                    boot, vma, final_sync, clock}) {}
+          failover({job_log, ledger, machines, recovery_points, credentials, networks, cloudstack, failovers, volumes,
+                    cloud, guest, boot, vma, final_sync, clock}) {}
 
     static guest::Tools guest_tools(const Config& config) {
         guest::Tools tools;
@@ -103,10 +115,24 @@ void serve(const Config& config) {
     Oma oma(config);
     db::migrate(*oma.database, config.require("migrations"));
     // The first administrator: a token in a file that only this account can read.
-    oma.tokens.register_token("bootstrap", "administrator", os::read_or_create_secret_file(config.require("token_file")));
-    oma::Services services{oma.tokens, oma.credentials, oma.cloudstack, oma.cloudstack_setup, oma.discovery, oma.machines,
-                           oma.networks, oma.recovery_points, oma.replications, oma.replication, oma.volumes, oma.failovers,
-                           oma.failover, oma.job_log, oma.ledger, [&oma, &config] {
+    oma.tokens.register_token("bootstrap", "administrator",
+                              os::read_or_create_secret_file(config.require("token_file")));
+    oma::Services services{oma.tokens,
+                           oma.credentials,
+                           oma.cloudstack,
+                           oma.cloudstack_setup,
+                           oma.discovery,
+                           oma.machines,
+                           oma.networks,
+                           oma.recovery_points,
+                           oma.replications,
+                           oma.replication,
+                           oma.volumes,
+                           oma.failovers,
+                           oma.failover,
+                           oma.job_log,
+                           oma.ledger,
+                           [&oma, &config] {
                                return std::vector<oma::PeerState>{
                                    Oma::state_of("vma", config.require("vma.url"), oma.vma),
                                    Oma::state_of("volume-daemon", config.require("volumes.url"), oma.volumes)};
@@ -129,7 +155,9 @@ void serve(const Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Machines, replication and failover: the service of the OMA appliance.\n\nExample: oma-api --config /etc/migratekit/oma-api.toml"};
+    CLI::App app{
+        "Machines, replication and failover: the service of the OMA appliance.\n\nExample: oma-api --config "
+        "/etc/migratekit/oma-api.toml"};
     std::string config_file = "/etc/migratekit/oma-api.toml";
     app.add_option("--config", config_file, "configuration file (TOML)")->capture_default_str();
     app.set_version_flag("--version", MK_VERSION);

@@ -47,10 +47,11 @@ SourceMachine VmaClient::look_up(const contracts::VcenterAccess& access, const s
             return std::move(machine);
         }
     }
-    throw Error(ErrorCode::not_found, "the vCenter has no machine " + instance_uuid + " (" + moref + ") any more",
-                {.consequence = "The last recovery point is unchanged.",
-                 .remedy = "Was it deleted or moved to another vCenter? Fail over from the last recovery point, or remove it.",
-                 .retry_safe = true});
+    throw Error(
+        ErrorCode::not_found, "the vCenter has no machine " + instance_uuid + " (" + moref + ") any more",
+        {.consequence = "The last recovery point is unchanged.",
+         .remedy = "Was it deleted or moved to another vCenter? Fail over from the last recovery point, or remove it.",
+         .retry_safe = true});
 }
 
 void VmaClient::start_pass(const contracts::PassRequest& request, const std::stop_token& stop) {
@@ -58,14 +59,17 @@ void VmaClient::start_pass(const contracts::PassRequest& request, const std::sto
 }
 
 contracts::PassProgress VmaClient::progress(const JobId& job, const std::stop_token& stop) {
-    return contracts::pass_progress_from(client_for(base_url_, token_, short_limit).get("/api/v1/progress/" + job.value, stop));
+    return contracts::pass_progress_from(
+        client_for(base_url_, token_, short_limit).get("/api/v1/progress/" + job.value, stop));
 }
 
 void VmaClient::stop_pass(const JobId& job) {
     client_for(base_url_, token_, short_limit).post("/api/v1/jobs/" + job.value + "/stop", Json::object());
 }
 
-void VmaClient::forget_pass(const JobId& job) { client_for(base_url_, token_, short_limit).remove("/api/v1/jobs/" + job.value); }
+void VmaClient::forget_pass(const JobId& job) {
+    client_for(base_url_, token_, short_limit).remove("/api/v1/jobs/" + job.value);
+}
 
 std::vector<std::string> VmaClient::sweep_snapshots(const contracts::VcenterAccess& access, const std::string& moref,
                                                     const std::stop_token& stop) {
@@ -76,12 +80,13 @@ std::vector<std::string> VmaClient::sweep_snapshots(const contracts::VcenterAcce
 }
 
 contracts::PowerState VmaClient::power(const contracts::PowerRequest& request, const std::stop_token& stop) {
-    return contracts::power_state_from(
-        client_for(base_url_, token_, std::chrono::minutes{5}).post("/api/v1/power", contracts::to_json(request), stop));
+    return contracts::power_state_from(client_for(base_url_, token_, std::chrono::minutes{5})
+                                           .post("/api/v1/power", contracts::to_json(request), stop));
 }
 
 std::string VmaClient::version() {
-    return json::value_or<std::string>(client_for(base_url_, token_, std::chrono::seconds{5}).get("/health"), "version", "");
+    return json::value_or<std::string>(client_for(base_url_, token_, std::chrono::seconds{5}).get("/health"), "version",
+                                       "");
 }
 
 }  // namespace mk::oma

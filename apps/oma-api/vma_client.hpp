@@ -16,8 +16,8 @@ class VmaClient : public replication::SourceSite, public discovery::SourceInvent
 
     discovery::Inventory discover(const contracts::VcenterAccess& access, const std::string& filter,
                                   const std::stop_token& stop) override;
-    SourceMachine look_up(const contracts::VcenterAccess& access, const std::string& moref, const std::string& instance_uuid,
-                          const std::stop_token& stop) override;
+    SourceMachine look_up(const contracts::VcenterAccess& access, const std::string& moref,
+                          const std::string& instance_uuid, const std::stop_token& stop) override;
     void start_pass(const contracts::PassRequest& request, const std::stop_token& stop) override;
     contracts::PassProgress progress(const JobId& job, const std::stop_token& stop) override;
     void stop_pass(const JobId& job) override;

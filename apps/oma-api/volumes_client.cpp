@@ -24,19 +24,26 @@ http::ApiClient client_for(const std::string& base_url, const Secret& token) {
     return client;
 }
 
-std::string volume_path(const VolumeId& volume) { return "/api/v1/volumes/" + volume.value; }
-std::string session_path(const WriteSessionId& session) { return "/api/v1/write-sessions/" + session.value; }
+std::string volume_path(const VolumeId& volume) {
+    return "/api/v1/volumes/" + volume.value;
+}
+std::string session_path(const WriteSessionId& session) {
+    return "/api/v1/write-sessions/" + session.value;
+}
 
 }  // namespace
 
-VolumesClient::VolumesClient(std::string base_url, Secret token) : base_url_(std::move(base_url)), token_(std::move(token)) {}
+VolumesClient::VolumesClient(std::string base_url, Secret token)
+    : base_url_(std::move(base_url)), token_(std::move(token)) {}
 
-contracts::Operation VolumesClient::follow(const std::string& operation_id, const Report& report, const std::stop_token& stop) {
+contracts::Operation VolumesClient::follow(const std::string& operation_id, const Report& report,
+                                           const std::stop_token& stop) {
     std::string last_detail;
     for (;;) {
         contracts::Operation operation;
         retry({.give_up_after = patience}, {}, [&] {
-            operation = contracts::operation_from(client_for(base_url_, token_).get("/api/v1/operations/" + operation_id));
+            operation =
+                contracts::operation_from(client_for(base_url_, token_).get("/api/v1/operations/" + operation_id));
         });
         if (report && !operation.detail.empty() && operation.detail != last_detail) {
             last_detail = operation.detail;
@@ -77,7 +84,8 @@ Json VolumesClient::operate(const std::string& method, const std::string& path, 
 }
 
 std::vector<contracts::Volume> VolumesClient::volumes_of(const VmContextId& vm, const std::stop_token& stop) {
-    const auto answer = client_for(base_url_, token_).get("/api/v1/volumes?vm_context_id=" + http::url_encode(vm.value), stop);
+    const auto answer =
+        client_for(base_url_, token_).get("/api/v1/volumes?vm_context_id=" + http::url_encode(vm.value), stop);
     std::vector<contracts::Volume> volumes;
     for (const auto& volume : json::require<Json>(answer, "volumes")) {
         volumes.push_back(contracts::volume_from(volume));
@@ -97,12 +105,16 @@ contracts::Volume VolumesClient::attach_to_appliance(const VolumeId& volume, con
     return contracts::volume_from(operate("POST", volume_path(volume) + "/attach", Json::object(), {}, stop));
 }
 
-contracts::Volume VolumesClient::attach_as_root(const VolumeId& volume, const CloudMachineId& machine, const std::stop_token& stop) {
-    return contracts::volume_from(operate("POST", volume_path(volume) + "/attach-root", {{"vm_id", machine.value}}, {}, stop));
+contracts::Volume VolumesClient::attach_as_root(const VolumeId& volume, const CloudMachineId& machine,
+                                                const std::stop_token& stop) {
+    return contracts::volume_from(
+        operate("POST", volume_path(volume) + "/attach-root", {{"vm_id", machine.value}}, {}, stop));
 }
 
-contracts::Volume VolumesClient::attach_as_data(const VolumeId& volume, const CloudMachineId& machine, const std::stop_token& stop) {
-    return contracts::volume_from(operate("POST", volume_path(volume) + "/attach", {{"vm_id", machine.value}}, {}, stop));
+contracts::Volume VolumesClient::attach_as_data(const VolumeId& volume, const CloudMachineId& machine,
+                                                const std::stop_token& stop) {
+    return contracts::volume_from(
+        operate("POST", volume_path(volume) + "/attach", {{"vm_id", machine.value}}, {}, stop));
 }
 
 void VolumesClient::detach(const VolumeId& volume, const std::stop_token& stop) {
@@ -113,8 +125,10 @@ void VolumesClient::remove(const VolumeId& volume, const std::stop_token& stop) 
     operate("DELETE", volume_path(volume), Json::object(), {}, stop);
 }
 
-contracts::WriteSession VolumesClient::open_session(const contracts::OpenWriteSession& request, const std::stop_token& stop) {
-    return contracts::write_session_from(client_for(base_url_, token_).post("/api/v1/write-sessions", contracts::to_json(request), stop));
+contracts::WriteSession VolumesClient::open_session(const contracts::OpenWriteSession& request,
+                                                    const std::stop_token& stop) {
+    return contracts::write_session_from(
+        client_for(base_url_, token_).post("/api/v1/write-sessions", contracts::to_json(request), stop));
 }
 
 std::vector<contracts::WriteSession> VolumesClient::sessions_of(const JobId& job, const std::stop_token& stop) {
@@ -126,13 +140,15 @@ std::vector<contracts::WriteSession> VolumesClient::sessions_of(const JobId& job
     return sessions;
 }
 
-std::vector<Range> VolumesClient::verify(const WriteSessionId& session, const std::vector<contracts::DigestedRange>& ranges,
+std::vector<Range> VolumesClient::verify(const WriteSessionId& session,
+                                         const std::vector<contracts::DigestedRange>& ranges,
                                          const std::stop_token& stop) {
     std::vector<Range> wrong;
     for (std::size_t start = 0; start < ranges.size(); start += ranges_per_request) {
         Json list = Json::array();
         for (std::size_t i = start; i < std::min(ranges.size(), start + ranges_per_request); ++i) {
-            list.push_back({{"offset", ranges[i].range.offset}, {"length", ranges[i].range.length}, {"sha256", ranges[i].sha256}});
+            list.push_back(
+                {{"offset", ranges[i].range.offset}, {"length", ranges[i].range.length}, {"sha256", ranges[i].sha256}});
         }
         const auto result = operate("POST", session_path(session) + "/verify", {{"ranges", list}}, {}, stop);
         for (const auto& range : json::require<Json>(result, "mismatches")) {
@@ -143,15 +159,16 @@ std::vector<Range> VolumesClient::verify(const WriteSessionId& session, const st
 }
 
 std::string VolumesClient::commit(const WriteSessionId& session, const Report& report, const std::stop_token& stop) {
-    return json::require<std::string>(operate("POST", session_path(session) + "/commit", Json::object(), report, stop), "digest");
+    return json::require<std::string>(operate("POST", session_path(session) + "/commit", Json::object(), report, stop),
+                                      "digest");
 }
 
 void VolumesClient::abort(const WriteSessionId& session, const std::stop_token& stop) {
     client_for(base_url_, token_).remove(session_path(session), stop);
 }
 
-contracts::Snapshot VolumesClient::create_snapshot(const VolumeId& volume, const std::string& name, const Report& report,
-                                                   const std::stop_token& stop) {
+contracts::Snapshot VolumesClient::create_snapshot(const VolumeId& volume, const std::string& name,
+                                                   const Report& report, const std::stop_token& stop) {
     return contracts::snapshot_from(
         operate("POST", "/api/v1/snapshots", {{"volume_id", volume.value}, {"name", name}}, report, stop));
 }
@@ -174,14 +191,16 @@ std::vector<contracts::Snapshot> VolumesClient::snapshots_of(const VmContextId& 
 }
 
 std::string VolumesClient::digest(const VolumeId& volume, const Report& report, const std::stop_token& stop) {
-    return json::require<std::string>(operate("POST", volume_path(volume) + "/digest", Json::object(), report, stop), "digest");
+    return json::require<std::string>(operate("POST", volume_path(volume) + "/digest", Json::object(), report, stop),
+                                      "digest");
 }
 
 void VolumesClient::discard_default_root(const CloudMachineId& machine, const std::stop_token& stop) {
     operate("POST", "/api/v1/machines/" + machine.value + "/discard-default-root", Json::object(), {}, stop);
 }
 
-std::vector<failover::MachineVolume> VolumesClient::volumes_at(const CloudMachineId& machine, const std::stop_token& stop) {
+std::vector<failover::MachineVolume> VolumesClient::volumes_at(const CloudMachineId& machine,
+                                                               const std::stop_token& stop) {
     const auto answer = client_for(base_url_, token_).get("/api/v1/machines/" + machine.value + "/volumes", stop);
     std::vector<failover::MachineVolume> volumes;
     for (const auto& volume : json::require<Json>(answer, "volumes")) {

@@ -1,6 +1,6 @@
 #pragma once
-// The Volume Daemon, spoken to through its API. Long calls are operations that are polled; an operation that the daemon's restart
-// interrupted is started again, which is safe because every call reads reality first. Thread-safe.
+// The Volume Daemon, spoken to through its API. Long calls are operations that are polled; an operation that the
+// daemon's restart interrupted is started again, which is safe because every call reads reality first. Thread-safe.
 
 #include <functional>
 #include <string>
@@ -21,12 +21,15 @@ class VolumesClient : public replication::ReplicaVolumes, public failover::Failo
     contracts::Volume create(const contracts::CreateVolume& request, const std::stop_token& stop) override;
     contracts::Volume resize(const VolumeId& volume, Bytes bytes, const std::stop_token& stop) override;
     contracts::Volume attach_to_appliance(const VolumeId& volume, const std::stop_token& stop) override;
-    contracts::Volume attach_as_root(const VolumeId& volume, const CloudMachineId& machine, const std::stop_token& stop) override;
-    contracts::Volume attach_as_data(const VolumeId& volume, const CloudMachineId& machine, const std::stop_token& stop) override;
+    contracts::Volume attach_as_root(const VolumeId& volume, const CloudMachineId& machine,
+                                     const std::stop_token& stop) override;
+    contracts::Volume attach_as_data(const VolumeId& volume, const CloudMachineId& machine,
+                                     const std::stop_token& stop) override;
     void detach(const VolumeId& volume, const std::stop_token& stop) override;
     void remove(const VolumeId& volume, const std::stop_token& stop) override;
 
-    contracts::WriteSession open_session(const contracts::OpenWriteSession& request, const std::stop_token& stop) override;
+    contracts::WriteSession open_session(const contracts::OpenWriteSession& request,
+                                         const std::stop_token& stop) override;
     std::vector<contracts::WriteSession> sessions_of(const JobId& job, const std::stop_token& stop) override;
     std::vector<Range> verify(const WriteSessionId& session, const std::vector<contracts::DigestedRange>& ranges,
                               const std::stop_token& stop) override;
@@ -40,7 +43,8 @@ class VolumesClient : public replication::ReplicaVolumes, public failover::Failo
     std::vector<contracts::Snapshot> snapshots_of(const VmContextId& vm, const std::stop_token& stop) override;
     std::string digest(const VolumeId& volume, const Report& report, const std::stop_token& stop) override;
     void discard_default_root(const CloudMachineId& machine, const std::stop_token& stop) override;
-    std::vector<failover::MachineVolume> volumes_at(const CloudMachineId& machine, const std::stop_token& stop) override;
+    std::vector<failover::MachineVolume> volumes_at(const CloudMachineId& machine,
+                                                    const std::stop_token& stop) override;
 
     /// The version that /health tells. Throws Error{unavailable}.
     std::string version();

@@ -29,7 +29,8 @@ func (l *lab) controlOperation(w http.ResponseWriter, r *http.Request) {
 	operations := map[string]func(*VirtualMachine, parameters) (interface{}, error){
 		"write": operateWrite, "grow": operateGrow, "power": operatePower, "snapshot": operateSnapshot,
 		"archive": operateArchive}
-	operation, known := operations[p.text("op", "")]
+	// migratekit-lab says "name" to both simulators.
+	operation, known := operations[p.text("op", p.text("name", ""))]
 	if !known {
 		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "op must be write, grow, power, snapshot or archive"})
 		return

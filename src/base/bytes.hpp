@@ -13,7 +13,9 @@ inline constexpr Bytes MiB = 1024 * KiB;
 inline constexpr Bytes GiB = 1024 * MiB;
 
 /// Whole GiB that hold `bytes`, rounded up; 0 for 0.
-constexpr std::uint64_t gib_rounded_up(Bytes bytes) { return bytes / GiB + (bytes % GiB != 0 ? 1 : 0); }
+constexpr std::uint64_t gib_rounded_up(Bytes bytes) {
+    return bytes / GiB + (bytes % GiB != 0 ? 1 : 0);
+}
 
 /// "18.4 GiB", "512 B": binary units, one decimal from KiB on.
 std::string format_bytes(Bytes bytes);

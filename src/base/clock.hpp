@@ -22,8 +22,12 @@ class SystemClock : public Clock {
 
 /// "2026-01-31T12:00:00.000Z"
 std::string to_iso8601(Instant instant);
-inline std::int64_t to_ms(Instant instant) { return instant.time_since_epoch().count(); }
-inline Instant from_ms(std::int64_t ms) { return Instant{std::chrono::milliseconds{ms}}; }
+inline std::int64_t to_ms(Instant instant) {
+    return instant.time_since_epoch().count();
+}
+inline Instant from_ms(std::int64_t ms) {
+    return Instant{std::chrono::milliseconds{ms}};
+}
 /// Two units: "4 min 12 s", "850 ms", "2 h 5 min".
 std::string format_duration(std::chrono::milliseconds duration);
 

@@ -14,7 +14,8 @@ class Config {
   public:
     /// Throws Error{invalid} with file, line and column for syntax errors, and naming every key that is not in `known`.
     static Config load(const std::string& path, const std::set<std::string>& known);
-    static Config from_text(const std::string& text, const std::set<std::string>& known, const std::string& name = "configuration");
+    static Config from_text(const std::string& text, const std::set<std::string>& known,
+                            const std::string& name = "configuration");
 
     std::optional<std::string> find(const std::string& key) const;
     /// Throws Error{invalid} naming key and file when absent.

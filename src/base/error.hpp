@@ -1,6 +1,7 @@
 #pragma once
-// The one exception type. Thrown when a function cannot do what its name says; adapters translate foreign failures into it at
-// the edge. Messages are read by administrators; they never contain secrets. Immutable after construction, safe to share.
+// The one exception type. Thrown when a function cannot do what its name says; adapters translate foreign failures into
+// it at the edge. Messages are read by administrators; they never contain secrets. Immutable after construction, safe
+// to share.
 
 #include <exception>
 #include <string>
@@ -29,9 +30,9 @@ ErrorCode error_code_from(std::string_view word);
 
 /// What an administrator needs beside the cause. Empty strings mean "nothing to say".
 struct Advice {
-    std::string consequence{}; ///< what it means for the data, e.g. "The last recovery point is unchanged."
-    std::string remedy{};      ///< what to do now
-    bool retry_safe = false;   ///< repeating the same command can do no harm
+    std::string consequence{};  ///< what it means for the data, e.g. "The last recovery point is unchanged."
+    std::string remedy{};       ///< what to do now
+    bool retry_safe = false;    ///< repeating the same command can do no harm
 };
 
 class Error : public std::exception {

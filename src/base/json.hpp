@@ -1,10 +1,11 @@
 #pragma once
 // JSON at the edges. parse() and dump() are the only places that meet foreign text.
 
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include <nlohmann/json_fwd.hpp>
 
 namespace mk {
 

@@ -1,9 +1,11 @@
 #pragma once
-// Reading fields of a JSON object with errors that name the field. Include in .cpp files only (the full JSON header is heavy).
+// Reading fields of a JSON object with errors that name the field. Include in .cpp files only (the full JSON header is
+// heavy).
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+
+#include <nlohmann/json.hpp>
 
 #include "base/error.hpp"
 #include "base/json.hpp"

@@ -1,9 +1,9 @@
 #pragma once
 // One event per line on stderr: time, level, message. Thread-safe. Never log secrets; a Secret does not format.
 
-#include <fmt/core.h>
-
 #include <string_view>
+
+#include <fmt/core.h>
 
 namespace mk::log {
 

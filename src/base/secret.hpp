@@ -22,7 +22,7 @@ class Secret {
 class SecretBox {
   public:
     /// `key` must be 32 bytes; throws Error{invalid} otherwise.
-    explicit SecretBox(std::string key) ;
+    explicit SecretBox(std::string key);
     std::string seal(const Secret& plain, std::string_view identity) const;
     /// Throws Error{corrupt} when key, identity or text do not belong together.
     Secret open(std::string_view sealed, std::string_view identity) const;

@@ -62,8 +62,8 @@ class Database {
     static std::shared_ptr<Database> open(const std::string& url);
     virtual ~Database() = default;
 
-    /// Runs `work` in a write transaction (BEGIN IMMEDIATE on SQLite); commits when it returns, rolls back when it throws.
-    /// Repeats `work` on lock or certification conflicts, so it must have no effect outside the database.
+    /// Runs `work` in a write transaction (BEGIN IMMEDIATE on SQLite); commits when it returns, rolls back when it
+    /// throws. Repeats `work` on lock or certification conflicts, so it must have no effect outside the database.
     /// Errors: conflict (constraint), unavailable (locked, connection), exhausted (disk full), internal (SQL).
     virtual void transact(const std::function<void(Session&)>& work) = 0;
     /// A single statement outside a transaction.

@@ -2,12 +2,12 @@
 // Files and descriptors. Every descriptor is O_CLOEXEC. Failures throw Error with path and errno text
 // (ENOENT -> not_found, EACCES/EPERM -> forbidden, ENOSPC/EDQUOT -> exhausted, else external).
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include <sys/types.h>
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
@@ -38,14 +38,15 @@ Error system_error(std::string_view what, int error_number);
 
 Descriptor open_file(const std::string& path, int flags, mode_t mode = 0600);
 std::string read_file(const std::string& path, Bytes limit = 16 * MiB);
-/// Writes a temporary file beside it, fsyncs, renames, fsyncs the folder: after a crash the file is the old or the new one.
+/// Writes a temporary file beside it, fsyncs, renames, fsyncs the folder: after a crash the file is the old or the new
+/// one.
 void write_file_atomically(const std::string& path, std::string_view content, mode_t mode = 0600);
 /// The file's text without trailing newline. Throws Error{invalid} when it is empty.
 Secret read_secret_file(const std::string& path);
 /// As above; when the file is absent, makes it with `bytes` random bytes in hex, mode 0600.
 Secret read_or_create_secret_file(const std::string& path, std::size_t bytes = 32);
-/// The 256-bit key in a file of 64 hex digits, as its 32 bytes; a new random one is made when the file is absent (mode 0600).
-/// Throws Error{invalid} when the file holds anything else.
+/// The 256-bit key in a file of 64 hex digits, as its 32 bytes; a new random one is made when the file is absent (mode
+/// 0600). Throws Error{invalid} when the file holds anything else.
 std::string read_or_create_key_file(const std::string& path);
 void make_folders(const std::string& path, mode_t mode = 0700);
 /// No error when it is absent.

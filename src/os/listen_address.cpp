@@ -12,7 +12,8 @@ ListenAddress parse_listen_address(const std::string& text) {
     const auto port = colon == std::string::npos ? std::string{} : text.substr(colon + 1);
     const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), parsed.port);
     if (port.empty() || error != std::errc{} || end != port.data() + port.size() || colon == 0) {
-        throw Error(ErrorCode::invalid, "'" + text + "' is not an address to listen on", {.remedy = "Write it as host:port."});
+        throw Error(ErrorCode::invalid, "'" + text + "' is not an address to listen on",
+                    {.remedy = "Write it as host:port."});
     }
     parsed.host = text.substr(0, colon);
     if (parsed.host.front() == '[' && parsed.host.back() == ']') {

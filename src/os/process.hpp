@@ -12,18 +12,18 @@
 namespace mk::os {
 
 struct Command {
-    std::vector<std::string> argv{};                                 ///< argv[0] is looked up in PATH unless it has a slash
+    std::vector<std::string> argv{};  ///< argv[0] is looked up in PATH unless it has a slash
     std::vector<std::pair<std::string, std::string>> environment{};  ///< added to ours
     std::string input{};                                             ///< what it reads from stdin; empty = /dev/null
     std::string folder{};                                            ///< working directory; empty = ours
 };
 
 struct Exit {
-    int code = -1;        ///< exit status, or -1 when a signal ended it
+    int code = -1;  ///< exit status, or -1 when a signal ended it
     int signal = 0;
-    bool stopped = false; ///< we stopped it (stop token or time limit)
+    bool stopped = false;  ///< we stopped it (stop token or time limit)
     bool timed_out = false;
-    std::string output;   ///< the last 64 KiB of stdout and stderr, for error messages
+    std::string output;  ///< the last 64 KiB of stdout and stderr, for error messages
 
     bool ok() const { return code == 0 && !stopped; }
 };

@@ -1,13 +1,13 @@
 #include "os/socket.hpp"
 
+#include <array>
+#include <cerrno>
+#include <cstring>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-
-#include <array>
-#include <cerrno>
-#include <cstring>
 
 #include "base/error.hpp"
 #include "os/file.hpp"
@@ -44,7 +44,8 @@ Address parse(const std::string& address, std::uint16_t port) {
 }
 
 void wait_for(int fd, short events, std::chrono::steady_clock::time_point deadline, const std::string& where) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd entry{fd, events, 0};
     if (left.count() <= 0 || poll(&entry, 1, static_cast<int>(left.count())) <= 0) {
         throw Error(ErrorCode::unavailable, where + " does not answer");

@@ -19,7 +19,8 @@ machines::Machine machine_of(Services& services, const Json& body) {
             return services.machines.require(*words);
         }
     }
-    throw Error(ErrorCode::invalid, "the field 'context_id' is missing", {.consequence = "Nothing was changed.", .retry_safe = true});
+    throw Error(ErrorCode::invalid, "the field 'context_id' is missing",
+                {.consequence = "Nothing was changed.", .retry_safe = true});
 }
 
 failover::FailoverRequest request_from(const Json& body, bool live) {
@@ -71,11 +72,16 @@ ServerResponse clean_up(Services& services, const ServerRequest& request) {
 }  // namespace
 
 void add_failover_routes(http::Router& router, Services& services) {
-    router.add("POST", "/api/v1/failover/check", [&services](const ServerRequest& r) { return check_failover(services, r); });
-    router.add("POST", "/api/v1/failover/test", [&services](const ServerRequest& r) { return start_failover(services, r, false); });
-    router.add("POST", "/api/v1/failover/live", [&services](const ServerRequest& r) { return start_failover(services, r, true); });
-    router.add("POST", "/api/v1/failover/finish", [&services](const ServerRequest& r) { return finish_test(services, r); });
-    router.add("POST", "/api/v1/failover/cleanup", [&services](const ServerRequest& r) { return clean_up(services, r); });
+    router.add("POST", "/api/v1/failover/check",
+               [&services](const ServerRequest& r) { return check_failover(services, r); });
+    router.add("POST", "/api/v1/failover/test",
+               [&services](const ServerRequest& r) { return start_failover(services, r, false); });
+    router.add("POST", "/api/v1/failover/live",
+               [&services](const ServerRequest& r) { return start_failover(services, r, true); });
+    router.add("POST", "/api/v1/failover/finish",
+               [&services](const ServerRequest& r) { return finish_test(services, r); });
+    router.add("POST", "/api/v1/failover/cleanup",
+               [&services](const ServerRequest& r) { return clean_up(services, r); });
     router.add("GET", "/api/v1/failover/jobs/{job}", [&services](const ServerRequest& request) {
         const auto found = services.failovers.find(JobId{request.params.at("job")});
         if (!found) {

@@ -18,8 +18,9 @@ joblog::Job required(Services& services, const ServerRequest& request) {
     const auto& id = request.params.at("job");
     auto found = services.job_log.find(JobId{id});
     if (!found) {
-        throw Error(ErrorCode::not_found, "there is no job " + id,
-                    {.consequence = "Nothing was changed.", .remedy = "List them: migratekit job list", .retry_safe = true});
+        throw Error(
+            ErrorCode::not_found, "there is no job " + id,
+            {.consequence = "Nothing was changed.", .remedy = "List them: migratekit job list", .retry_safe = true});
     }
     return std::move(*found);
 }
@@ -33,7 +34,8 @@ Json job_view(Services& services, const joblog::Job& job) {
     if (replication) {
         Json disks = Json::array();
         for (const auto& disk : services.machines.disks(job.vm_context_id)) {
-            disks.push_back({{"disk_id", disk.disk_id.value}, {"bytes_total", disk.bytes_total}, {"bytes_done", disk.bytes_done}});
+            disks.push_back(
+                {{"disk_id", disk.disk_id.value}, {"bytes_total", disk.bytes_total}, {"bytes_done", disk.bytes_done}});
         }
         shown["replication"]["disks"] = disks;
     }
@@ -49,7 +51,8 @@ ServerResponse list_jobs(Services& services, const ServerRequest& request) {
     }
     const auto open = request.query.find("open");
     Json list = Json::array();
-    for (const auto& job : services.job_log.list(vm, open != request.query.end() && open->second == "true", list_limit)) {
+    for (const auto& job :
+         services.job_log.list(vm, open != request.query.end() && open->second == "true", list_limit)) {
         auto shown = view(job);
         const auto machine = services.machines.find(job.vm_context_id);
         shown["machine"] = machine ? Json(machine->source.name) : Json(nullptr);
@@ -69,7 +72,9 @@ ServerResponse cancel_job(Services& services, const ServerRequest& request) {
         services.replication.cancel(job.id);
     } else if (job.type == JobType::cleanup) {
         throw Error(ErrorCode::conflict, "a rollback cannot be stopped",
-                    {.consequence = "It goes on.", .remedy = "Wait for it: migratekit job wait " + job.id.value, .retry_safe = true});
+                    {.consequence = "It goes on.",
+                     .remedy = "Wait for it: migratekit job wait " + job.id.value,
+                     .retry_safe = true});
     } else {
         services.failover.cancel(job.id);
     }
@@ -87,12 +92,14 @@ void add_job_routes(http::Router& router, Services& services) {
         const auto job = required(services, request);
         const auto after = request.query.find("after");
         Json list = Json::array();
-        for (const auto& event : services.job_log.events(job.id, after == request.query.end() ? "" : after->second, event_limit)) {
+        for (const auto& event :
+             services.job_log.events(job.id, after == request.query.end() ? "" : after->second, event_limit)) {
             list.push_back(view(event));
         }
         return json_response({{"job_id", job.id.value}, {"events", list}});
     });
-    router.add("POST", "/api/v1/jobs/{job}/cancel", [&services](const ServerRequest& r) { return cancel_job(services, r); });
+    router.add("POST", "/api/v1/jobs/{job}/cancel",
+               [&services](const ServerRequest& r) { return cancel_job(services, r); });
     router.add("GET", "/api/v1/ledger", [&services](const ServerRequest&) {
         Json list = Json::array();
         for (const auto& entry : services.ledger.open_entries()) {

@@ -40,7 +40,8 @@ std::string vcenter_of(Services& services, const std::string& named) {
     }
     const auto known = services.credentials.list();
     if (known.size() != 1) {
-        throw Error(ErrorCode::invalid, known.empty() ? "no vCenter is configured yet" : "several vCenters are configured",
+        throw Error(ErrorCode::invalid,
+                    known.empty() ? "no vCenter is configured yet" : "several vCenters are configured",
                     {.consequence = "Nothing was changed.",
                      .remedy = known.empty() ? "Add one: migratekit vcenter add" : "Name one with --vcenter.",
                      .retry_safe = true});
@@ -114,18 +115,22 @@ ServerResponse change_id(Services& services, const ServerRequest& request) {
     const auto point = services.recovery_points.latest(machine.id);
     for (const auto& disk : point ? point->disks : std::vector<RecoveryPointDisk>{}) {
         if (disk.disk_id.value == disk_id) {
-            return json_response({{"context_id", machine.id.value}, {"disk_id", disk_id}, {"change_id", disk.change_id}});
+            return json_response(
+                {{"context_id", machine.id.value}, {"disk_id", disk_id}, {"change_id", disk.change_id}});
         }
     }
-    throw Error(ErrorCode::not_found, "there is no recovery point of " + machine.source.name + " with disk '" + disk_id + "'");
+    throw Error(ErrorCode::not_found,
+                "there is no recovery point of " + machine.source.name + " with disk '" + disk_id + "'");
 }
 
 }  // namespace
 
 void add_machine_routes(http::Router& router, Services& services) {
     router.add("GET", "/api/v1/discovery", [&services](const ServerRequest& r) { return discover(services, r); });
-    router.add("POST", "/api/v1/replications", [&services](const ServerRequest& r) { return add_replication(services, r); });
-    router.add("GET", "/api/v1/replications/changeid", [&services](const ServerRequest& r) { return change_id(services, r); });
+    router.add("POST", "/api/v1/replications",
+               [&services](const ServerRequest& r) { return add_replication(services, r); });
+    router.add("GET", "/api/v1/replications/changeid",
+               [&services](const ServerRequest& r) { return change_id(services, r); });
     router.add("GET", "/api/v1/vms", [&services](const ServerRequest&) {
         Json list = Json::array();
         for (const auto& machine : services.machines.list()) {
@@ -136,18 +141,22 @@ void add_machine_routes(http::Router& router, Services& services) {
     router.add("GET", "/api/v1/vms/{id}", [&services](const ServerRequest& request) {
         return json_response(machine_view(services, services.machines.require(request.params.at("id"))));
     });
-    router.add("DELETE", "/api/v1/vms/{id}", [&services](const ServerRequest& r) { return remove_machine(services, r); });
-    router.add("POST", "/api/v1/vms/{id}/sync", [&services](const ServerRequest& r) { return start_sync(services, r); });
+    router.add("DELETE", "/api/v1/vms/{id}",
+               [&services](const ServerRequest& r) { return remove_machine(services, r); });
+    router.add("POST", "/api/v1/vms/{id}/sync",
+               [&services](const ServerRequest& r) { return start_sync(services, r); });
     router.add("GET", "/api/v1/vms/{id}/recovery-points", [&services](const ServerRequest& request) {
         Json list = Json::array();
-        for (const auto& point : services.recovery_points.list(services.machines.require(request.params.at("id")).id, 100)) {
+        for (const auto& point :
+             services.recovery_points.list(services.machines.require(request.params.at("id")).id, 100)) {
             list.push_back(view(point));
         }
         return json_response({{"recovery_points", list}});
     });
     router.add("GET", "/api/v1/vms/{id}/volumes", [&services](const ServerRequest& request) {
         Json list = Json::array();
-        for (const auto& volume : services.volumes.volumes_of(services.machines.require(request.params.at("id")).id, {})) {
+        for (const auto& volume :
+             services.volumes.volumes_of(services.machines.require(request.params.at("id")).id, {})) {
             list.push_back(contracts::to_json(volume));
         }
         return json_response({{"volumes", list}});

@@ -6,7 +6,9 @@ namespace mk::oma {
 
 namespace {
 
-int rank_of(std::string_view role) { return role == "administrator" ? 2 : role == "operator" ? 1 : 0; }
+int rank_of(std::string_view role) {
+    return role == "administrator" ? 2 : role == "operator" ? 1 : 0;
+}
 
 Json peer_view(const PeerState& peer) {
     return {{"name", peer.name},
@@ -27,8 +29,9 @@ std::string actor_of(const http::ServerRequest& request) {
 void require_role(const http::ServerRequest& request, std::string_view role) {
     const auto has = std::string_view(request.principal).substr(0, request.principal.find(' '));
     if (rank_of(has) < rank_of(role)) {
-        throw Error(ErrorCode::forbidden, "this needs the role " + std::string(role) + ", the token has " + std::string(has),
-                    {.consequence = "Nothing was changed.", .remedy = "Use a token with that role.", .retry_safe = true});
+        throw Error(
+            ErrorCode::forbidden, "this needs the role " + std::string(role) + ", the token has " + std::string(has),
+            {.consequence = "Nothing was changed.", .remedy = "Use a token with that role.", .retry_safe = true});
     }
 }
 
@@ -39,7 +42,8 @@ http::Router make_router(Services& services) {
     });
     router.add(
         "GET", "/health",
-        [](const http::ServerRequest&) { return http::json_response({{"status", "ok"}, {"version", MK_VERSION}}); }, true);
+        [](const http::ServerRequest&) { return http::json_response({{"status", "ok"}, {"version", MK_VERSION}}); },
+        true);
     router.add("GET", "/api/v1/status", [&services](const http::ServerRequest&) {
         Json peers = Json::array();
         for (const auto& peer : services.peers()) {

@@ -1,5 +1,6 @@
 #pragma once
-// The REST face of the OMA under /api/v1 (api/oma.yaml). Routes know HTTP and DTOs, nothing else: rules live in the services.
+// The REST face of the OMA under /api/v1 (api/oma.yaml). Routes know HTTP and DTOs, nothing else: rules live in the
+// services.
 
 #include "appliance/oma/services.hpp"
 #include "http/server.hpp"

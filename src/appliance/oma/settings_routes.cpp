@@ -45,7 +45,8 @@ ServerResponse add_credential(Services& services, const ServerRequest& request) 
     return json_response(view(services.credentials.require(id.value)), 201);
 }
 
-/// Names of networks are resolved to ids, ids are checked: an unknown one is refused here, not in the middle of a failover.
+/// Names of networks are resolved to ids, ids are checked: an unknown one is refused here, not in the middle of a
+/// failover.
 std::pair<std::string, std::string> resolve_network(Services& services, const std::string& words) {
     if (words.empty()) {
         return {};
@@ -83,7 +84,8 @@ void add_credential_routes(http::Router& router, Services& services) {
         }
         return json_response({{"credentials", list}});
     });
-    router.add("POST", "/api/v1/vmware-credentials", [&services](const ServerRequest& r) { return add_credential(services, r); });
+    router.add("POST", "/api/v1/vmware-credentials",
+               [&services](const ServerRequest& r) { return add_credential(services, r); });
     router.add("GET", "/api/v1/vmware-credentials/{id}", [&services](const ServerRequest& request) {
         return json_response(view(services.credentials.require(request.params.at("id"))));
     });
@@ -114,9 +116,8 @@ void add_settings_routes(http::Router& router, Services& services) {
         require_role(request, "administrator");
         return json_response(view(services.cloudstack_setup.discover(access_from(request.json()), {})));
     });
-    router.add("GET", "/api/v1/ossea/config", [&services](const ServerRequest&) {
-        return json_response(view(services.cloudstack.require()));
-    });
+    router.add("GET", "/api/v1/ossea/config",
+               [&services](const ServerRequest&) { return json_response(view(services.cloudstack.require())); });
     router.add("PUT", "/api/v1/ossea/config", [&services](const ServerRequest& request) {
         require_role(request, "administrator");
         const auto body = request.json();
@@ -127,7 +128,8 @@ void add_settings_routes(http::Router& router, Services& services) {
         const auto body = request.json();
         const auto name = json::require<std::string>(body, "name");
         const auto role = json::require<std::string>(body, "role");
-        return json_response({{"name", name}, {"role", role}, {"token", services.tokens.create(name, role).reveal()}}, 201);
+        return json_response({{"name", name}, {"role", role}, {"token", services.tokens.create(name, role).reveal()}},
+                             201);
     });
 }
 

@@ -8,9 +8,13 @@ namespace mk::oma {
 
 namespace {
 
-Json instant(const std::optional<Instant>& when) { return when ? Json(to_iso8601(*when)) : Json(nullptr); }
+Json instant(const std::optional<Instant>& when) {
+    return when ? Json(to_iso8601(*when)) : Json(nullptr);
+}
 
-Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+Json text_or_null(const std::string& text) {
+    return text.empty() ? Json(nullptr) : Json(text);
+}
 
 Json findings_view(const std::vector<Finding>& findings) {
     Json list = Json::array();
@@ -21,16 +25,20 @@ Json findings_view(const std::vector<Finding>& findings) {
 }
 
 Json disk_view(const machines::MachineDisk& disk) {
-    return {{"disk_id", disk.disk_id.value},   {"label", disk.label},
-            {"capacity", disk.capacity},       {"is_boot", disk.is_boot},
+    return {{"disk_id", disk.disk_id.value},
+            {"label", disk.label},
+            {"capacity", disk.capacity},
+            {"is_boot", disk.is_boot},
             {"volume_id", text_or_null(disk.volume_id.value)},
-            {"bytes_total", disk.bytes_total}, {"bytes_done", disk.bytes_done}};
+            {"bytes_total", disk.bytes_total},
+            {"bytes_done", disk.bytes_done}};
 }
 
 Json resource_list(const std::vector<settings::Resource>& resources) {
     Json list = Json::array();
     for (const auto& resource : resources) {
-        list.push_back({{"id", resource.id}, {"name", resource.name}, {"note", resource.note}, {"usable", resource.usable}});
+        list.push_back(
+            {{"id", resource.id}, {"name", resource.name}, {"note", resource.note}, {"usable", resource.usable}});
     }
     return list;
 }
@@ -166,7 +174,8 @@ Json view(const failover::FailoverJob& job) {
 }
 
 Json view(const failover::PreflightResult& result) {
-    return {{"passed", result.passed()}, {"checks", findings_view(result.findings)}, {"network_ids", result.network_ids}};
+    return {
+        {"passed", result.passed()}, {"checks", findings_view(result.findings)}, {"network_ids", result.network_ids}};
 }
 
 Json view(const credentials::Credential& credential) {

@@ -245,8 +245,8 @@ void FailoverRun::create_machine(joblog::StepContext& step, const std::stop_toke
 }
 
 CloudMachine FailoverRun::deploy(const MachineOrder& order, const std::stop_token& stop) {
-    // The name alone, so that the rollback finds the machine even when the answer with its id is lost. Before the ledger: the
-    // rollback closes the entry of this name.
+    // The name alone, so that the rollback finds the machine even when the answer with its id is lost. Before the
+    // ledger: the rollback closes the entry of this name.
     use_.failovers.set_destination(job_, {}, order.name);
     const auto entry = use_.ledger.intend(ledger::Site::target, "machine", order.name, vm_, job_);
     CloudMachine created;

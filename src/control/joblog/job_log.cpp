@@ -17,7 +17,8 @@ std::string error_text(const Error& error) {
                            {"message", error.cause()},
                            {"consequence", error.advice().consequence},
                            {"remedy", error.advice().remedy},
-                           {"retry_safe", error.advice().retry_safe}});
+                           {"retry_safe", error.advice().retry_safe},
+                           {"native", error.native()}});
 }
 
 }  // namespace

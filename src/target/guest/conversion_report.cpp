@@ -21,7 +21,8 @@ std::vector<Message> messages_of(const std::string& report) {
     for (std::string line; std::getline(lines, line);) {
         try {
             const auto object = json::parse(line);
-            messages.push_back({json::value_or<std::string>(object, "type", ""), json::value_or<std::string>(object, "message", "")});
+            messages.push_back(
+                {json::value_or<std::string>(object, "type", ""), json::value_or<std::string>(object, "message", "")});
         } catch (const Error&) {
             // virt-v2v may be cut off in the middle of its last line; what came before still counts.
             continue;
@@ -38,20 +39,24 @@ struct KnownFailure {
 
 // The table of the reference "Driver injection", right column: texts of virt-v2v 2.2.0.
 constexpr std::array known_failures = {
-    KnownFailure{"No root device found", "The disks hold no operating system that can be recognised. Check which disk boots.",
+    KnownFailure{"No root device found",
+                 "The disks hold no operating system that can be recognised. Check which disk boots.",
                  ErrorCode::conflict},
     KnownFailure{"Inspection field 'i_distro' was 'unknown'",
-                 "This distribution is not known to virt-v2v: install the VirtIO drivers in the source by hand.", ErrorCode::conflict},
+                 "This distribution is not known to virt-v2v: install the VirtIO drivers in the source by hand.",
+                 ErrorCode::conflict},
     KnownFailure{"could not find bootloader mount point",
                  "The EFI system partition must be in /etc/fstab of the source (/boot/efi).", ErrorCode::conflict},
     KnownFailure{"could not read key from user", "The disk is encrypted; it cannot be converted.", ErrorCode::conflict},
     KnownFailure{"filesystem was mounted read-only",
-                 "Windows is hibernated or uses fast start: shut the source down fully, then replicate again.", ErrorCode::conflict},
-    KnownFailure{"not enough free space for conversion", "Free some space in the source's file system, then replicate again.",
-                 ErrorCode::exhausted},
-    KnownFailure{"can't read superblock", "The appliance cannot write to the volume. Look at its log.", ErrorCode::external},
-    KnownFailure{"rhsrvany.exe or pvvxsvc.exe is missing", "Install rhsrvany on the appliance (see the operator's guide, Windows).",
-                 ErrorCode::unavailable},
+                 "Windows is hibernated or uses fast start: shut the source down fully, then replicate again.",
+                 ErrorCode::conflict},
+    KnownFailure{"not enough free space for conversion",
+                 "Free some space in the source's file system, then replicate again.", ErrorCode::exhausted},
+    KnownFailure{"can't read superblock", "The appliance cannot write to the volume. Look at its log.",
+                 ErrorCode::external},
+    KnownFailure{"rhsrvany.exe or pvvxsvc.exe is missing",
+                 "Install rhsrvany on the appliance (see the operator's guide, Windows).", ErrorCode::unavailable},
     KnownFailure{"appliance closed the connection unexpectedly",
                  "The libguestfs appliance could not run: too little memory, or KVM does not work on this host.",
                  ErrorCode::unavailable},
@@ -61,7 +66,9 @@ constexpr std::string_view has_drivers = "This guest has virtio drivers installe
 constexpr std::string_view lacks_drivers = "This guest does not have virtio drivers installed";
 constexpr std::string_view needs_uefi = "This guest requires UEFI on the target to boot";
 
-bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
 
 std::string last_line(const std::string& output) {
     const auto end = output.find_last_not_of("\r\n ");
@@ -69,7 +76,8 @@ std::string last_line(const std::string& output) {
         return {};
     }
     const auto start = output.find_last_of('\n', end);
-    return output.substr(start == std::string::npos ? 0 : start + 1, end - (start == std::string::npos ? 0 : start + 1) + 1);
+    return output.substr(start == std::string::npos ? 0 : start + 1,
+                         end - (start == std::string::npos ? 0 : start + 1) + 1);
 }
 
 }  // namespace
@@ -87,7 +95,8 @@ Outcome outcome_of(const std::string& report) {
             outcome.warnings.push_back(message.text);
         }
     }
-    outcome.text = outcome.drivers_present ? "The guest has VirtIO drivers." : "virt-v2v could not give the guest VirtIO drivers.";
+    outcome.text =
+        outcome.drivers_present ? "The guest has VirtIO drivers." : "virt-v2v could not give the guest VirtIO drivers.";
     if (!outcome.drivers_present && !outcome.warnings.empty()) {
         outcome.text += " It said: " + outcome.warnings.back();
     }
@@ -104,7 +113,8 @@ Error failure_of(int exit_code, const std::string& report, const std::string& ou
     if (said.empty()) {
         said = last_line(output);
     }
-    const Advice untouched = {.consequence = "The copy is protected by its snapshots.", .remedy = {}, .retry_safe = true};
+    const Advice untouched = {
+        .consequence = "The copy is protected by its snapshots.", .remedy = {}, .retry_safe = true};
     for (const auto& known : known_failures) {
         if (contains(said, known.text) || contains(output, known.text)) {
             auto advice = untouched;

@@ -53,7 +53,9 @@ std::string old_device_name(const std::string& bus, int index) {
 /// A private folder for one run, removed with everything that virt-v2v leaves (it sweeps nothing after SIGTERM).
 class WorkFolder {
   public:
-    explicit WorkFolder(const std::string& parent) : path_(parent + "/migratekit-v2v-" + new_uuid()) { os::make_folders(path_); }
+    explicit WorkFolder(const std::string& parent) : path_(parent + "/migratekit-v2v-" + new_uuid()) {
+        os::make_folders(path_);
+    }
     ~WorkFolder() {
         std::error_code ignored;  // what cannot be removed is left for the next sweep of the temporary folder
         std::filesystem::remove_all(path_, ignored);
@@ -77,8 +79,16 @@ std::string read_if_there(const std::string& path) {
 os::Command command_for(const Tools& tools, const std::string& folder) {
     os::Command command;
     // pdeathsig: when this service dies, nobody may go on writing to the volumes.
-    command.argv = {"setpriv", "--pdeathsig", "TERM", tools.program, "--root", "first",
-                    "--machine-readable=file:" + folder + "/report.json", "-i", "libvirtxml", folder + "/guest.xml"};
+    command.argv = {"setpriv",
+                    "--pdeathsig",
+                    "TERM",
+                    tools.program,
+                    "--root",
+                    "first",
+                    "--machine-readable=file:" + folder + "/report.json",
+                    "-i",
+                    "libvirtxml",
+                    folder + "/guest.xml"};
     command.environment = {{"LIBGUESTFS_BACKEND", "direct"}, {"TMPDIR", folder}, {"LC_ALL", "C.UTF-8"}};
     if (tools.force_emulation) {
         command.environment.emplace_back("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg");
@@ -94,20 +104,25 @@ os::Command command_for(const Tools& tools, const std::string& folder) {
 void require_installed(const Tools& tools) {
     if (!os::is_installed(tools.program)) {
         throw Error(ErrorCode::unavailable, tools.program + " is not installed on the appliance",
-                    {.consequence = "Nothing was changed.", .remedy = "Install it: apt-get install virt-v2v", .retry_safe = true});
+                    {.consequence = "Nothing was changed.",
+                     .remedy = "Install it: apt-get install virt-v2v",
+                     .retry_safe = true});
     }
 }
 
 std::string domain_xml(const Conversion& conversion) {
-    std::string xml = "<domain type='vmware'><name>" + xml_escape(conversion.guest_name) + "</name><memory unit='MiB'>" +
-                      std::to_string(conversion.memory_mb) + "</memory><vcpu>" + std::to_string(conversion.cpus) + "</vcpu>";
-    xml += conversion.uefi ? "<os firmware='efi'><type arch='x86_64'>hvm</type></os>" : "<os><type arch='x86_64'>hvm</type></os>";
+    std::string xml = "<domain type='vmware'><name>" + xml_escape(conversion.guest_name) +
+                      "</name><memory unit='MiB'>" + std::to_string(conversion.memory_mb) + "</memory><vcpu>" +
+                      std::to_string(conversion.cpus) + "</vcpu>";
+    xml += conversion.uefi ? "<os firmware='efi'><type arch='x86_64'>hvm</type></os>"
+                           : "<os><type arch='x86_64'>hvm</type></os>";
     xml += "<features><acpi/><apic/></features><devices>";
     std::map<std::string, int> used;
     for (const auto& disk : conversion.disks) {
         const auto name = old_device_name(disk.bus, used[disk.bus == "sata" ? "scsi" : disk.bus]++);
-        xml += "<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='" + xml_escape(disk.device_path) +
-               "'/><target dev='" + name + "' bus='" + xml_escape(disk.bus) + "'/></disk>";
+        xml += "<disk type='block' device='disk'><driver name='qemu' type='raw'/><source dev='" +
+               xml_escape(disk.device_path) + "'/><target dev='" + name + "' bus='" + xml_escape(disk.bus) +
+               "'/></disk>";
     }
     return xml + "<interface type='network'><source network='default'/></interface></devices></domain>";
 }
@@ -120,13 +135,15 @@ Outcome convert(const Conversion& conversion, const Tools& tools, const std::fun
     const auto exit = os::run(command_for(tools, folder.path()), tools.limit, stop, log, log);
     const auto report = read_if_there(folder.path() + "/report.json");
     if (exit.timed_out) {
-        throw Error(ErrorCode::timeout, "virt-v2v did not finish within " + std::to_string(tools.limit.count()) + " minutes",
+        throw Error(ErrorCode::timeout,
+                    "virt-v2v did not finish within " + std::to_string(tools.limit.count()) + " minutes",
                     {.consequence = "The copy is protected by its snapshots.",
                      .remedy = "Roll back; look at the job's log for where it hung.",
                      .retry_safe = true});
     }
     if (exit.stopped) {
-        throw Error(ErrorCode::cancelled, "adding the drivers was stopped", {.consequence = "The copy is protected by its snapshots."});
+        throw Error(ErrorCode::cancelled, "adding the drivers was stopped",
+                    {.consequence = "The copy is protected by its snapshots."});
     }
     if (exit.code != 0) {
         throw failure_of(exit.code, report, exit.output);

@@ -1,7 +1,8 @@
 #pragma once
-// Driver injection with virt-v2v-in-place (inventory L). The guest is inspected by what is on its disks, not by a label. Runs under a
-// time limit, can be stopped, and is killed with us. Facts: reference "Driver injection with virt-v2v-in-place 2.2.0".
-// Errors: unavailable (not installed), timeout, cancelled, external (with virt-v2v's own message and what to do about it).
+// Driver injection with virt-v2v-in-place (inventory L). The guest is inspected by what is on its disks, not by a
+// label. Runs under a time limit, can be stopped, and is killed with us. Facts: reference "Driver injection with
+// virt-v2v-in-place 2.2.0". Errors: unavailable (not installed), timeout, cancelled, external (with virt-v2v's own
+// message and what to do about it).
 
 #include <chrono>
 #include <functional>
@@ -28,8 +29,8 @@ struct Conversion {
 
 struct Tools {
     std::string program = "virt-v2v-in-place";
-    std::string virtio_win;          ///< folder or ISO with the Windows drivers; empty = the distribution's default place
-    bool force_emulation = false;    ///< LIBGUESTFS_BACKEND_SETTINGS=force_tcg, for hosts whose KVM does not work
+    std::string virtio_win;        ///< folder or ISO with the Windows drivers; empty = the distribution's default place
+    bool force_emulation = false;  ///< LIBGUESTFS_BACKEND_SETTINGS=force_tcg, for hosts whose KVM does not work
     std::string work_folder = "/var/tmp";
     std::chrono::minutes limit{60};
 };

@@ -1,10 +1,10 @@
 #pragma once
 // The control side as apps/oma-api wires it, on a real SQLite database and on fakes of everything outside.
 
+#include <cstdlib>
+
 #include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <cstdlib>
 
 #include "base/log.hpp"
 #include "base/retry.hpp"
@@ -32,16 +32,16 @@ class PassAsFinalSync : public failover::FinalSync {
     replication::Collaborators& use_;
 };
 
-/// Thousands of small transactions: in memory where there is such a folder, because what is tested here is not the disk.
-inline const bool folders_are_in_memory =
-    ::access("/dev/shm", W_OK) == 0 && ::setenv("TMPDIR", "/dev/shm", 0) == 0;
+/// Thousands of small transactions: in memory where there is such a folder, because what is tested here is not the
+/// disk.
+inline const bool folders_are_in_memory = ::access("/dev/shm", W_OK) == 0 && ::setenv("TMPDIR", "/dev/shm", 0) == 0;
 
 /// A database that a process which is dead cannot reach any more.
 class MortalDatabase : public db::Database {
   public:
     MortalDatabase(std::shared_ptr<db::Database> inner, Faults& faults) : inner_(std::move(inner)), faults_(faults) {}
     void transact(const std::function<void(db::Session&)>& work) override {
-        faults_.effect();
+        faults_.write();
         inner_->transact(work);
     }
     std::vector<db::Row> query(const std::string& sql, const db::Parameters& parameters) override {
@@ -49,7 +49,7 @@ class MortalDatabase : public db::Database {
         return inner_->query(sql, parameters);
     }
     std::int64_t execute(const std::string& sql, const db::Parameters& parameters) override {
-        faults_.effect();
+        faults_.write();
         return inner_->execute(sql, parameters);
     }
 
@@ -76,13 +76,13 @@ class ControlPlane : public testing::Test {
         failover.emplace(failover_use);
         replication->settle_interrupted();
         failover->settle_interrupted();
-        wait_until([&] { return job_log.list({}, true, 10).empty(); }, std::chrono::milliseconds{1}, std::chrono::seconds{60}, {},
-                   "a job was not settled");
+        wait_until([&] { return job_log.list({}, true, 10).empty(); }, std::chrono::milliseconds{1},
+                   std::chrono::seconds{60}, {}, "a job was not settled");
     }
     /// Waits for the end of the job or of the process.
     bool survives(const JobId& job) {
-        wait_until([&] { return faults.is_dead() || is_over(job); }, std::chrono::milliseconds{1}, std::chrono::seconds{60}, {},
-                   "the job did not end");
+        wait_until([&] { return faults.is_dead() || is_over(job); }, std::chrono::milliseconds{1},
+                   std::chrono::seconds{60}, {}, "the job did not end");
         return !faults.is_dead();
     }
 
@@ -119,14 +119,16 @@ class ControlPlane : public testing::Test {
         return row && is_final(job_status_from(row->text("status")));
     }
     JobStatus outcome(const JobId& job) {
-        wait_until([&] { return is_over(job); }, std::chrono::milliseconds{1}, std::chrono::seconds{60}, {}, "the job did not end");
+        wait_until([&] { return is_over(job); }, std::chrono::milliseconds{1}, std::chrono::seconds{60}, {},
+                   "the job did not end");
         return job_log.find(job)->status;
     }
     JobStatus sync(const VmContextId& vm, bool full = false) { return outcome(replication->start(vm, full, "test")); }
     JobStatus clean_up(const VmContextId& vm) { return outcome(failover->clean_up(vm, "test")); }
     MachineStatus status(const VmContextId& vm) { return machines.find(vm)->status; }
     StepStatus step_status(const JobId& job, const std::string& name) {
-        for (const auto& step : job_log.find(job)->steps) {
+        const auto found = job_log.find(job);
+        for (const auto& step : found->steps) {
             if (step.name == name) {
                 return step.status;
             }
@@ -191,11 +193,12 @@ class ControlPlane : public testing::Test {
     FakeSource source{faults, volumes};
     FakeCloud cloud{faults, volumes};
 
-    replication::Collaborators pass_use{database,    job_log,      ledger, machines, recovery_points, credentials,
-                                        replications, source, volumes, clock,    pass_pacing};
+    replication::Collaborators pass_use{database,     job_log, ledger,  machines, recovery_points, credentials,
+                                        replications, source,  volumes, clock,    pass_pacing};
     PassAsFinalSync final_sync{pass_use};
-    failover::Collaborators failover_use{job_log, ledger, machines, recovery_points, credentials, networks, cloudstack, failovers,
-                                         volumes, cloud,  cloud,    cloud,           source,      final_sync, clock, failover_pacing};
+    failover::Collaborators failover_use{job_log,    ledger,     machines, recovery_points, credentials, networks,
+                                         cloudstack, failovers,  volumes,  cloud,           cloud,       cloud,
+                                         source,     final_sync, clock,    failover_pacing};
     std::optional<replication::ReplicationService> replication{pass_use};
     std::optional<failover::FailoverService> failover{failover_use};
     CredentialId credential;

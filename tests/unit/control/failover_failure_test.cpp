@@ -1,5 +1,5 @@
-// Failure loops: every call of a failover and of a rollback fails once; the process dies between any two effects. Afterwards one
-// cleanup brings the machine back to where it was, with every byte of its recovery point.
+// Failure loops: every call of a failover and of a rollback fails once; the process dies between any two effects.
+// Afterwards one cleanup brings the machine back to where it was, with every byte of its recovery point.
 
 #include "unit/control/control_plane.hpp"
 
@@ -64,7 +64,8 @@ class FailoverFailure : public FailoverLoop, public testing::WithParamInterface<
         if (ended == JobStatus::completed || ended == JobStatus::warning) {
             EXPECT_EQ(now, live ? MachineStatus::failed_over_live : MachineStatus::failed_over_test);
         } else {
-            EXPECT_TRUE(now == MachineStatus::cleanup_required || now == MachineStatus::ready_for_failover) << to_string(now);
+            EXPECT_TRUE(now == MachineStatus::cleanup_required || now == MachineStatus::ready_for_failover)
+                << to_string(now);
         }
         recover();
         return !hit.empty() && !HasFailure();
@@ -100,7 +101,8 @@ TEST_P(FailoverFailure, EveryCallOfARollbackMayFail) {
             clean_up(vm);
             SCOPED_TRACE(faults.hit());
             const bool is_hit = !faults.hit().empty();
-            EXPECT_TRUE(!is_hit || status(vm) == MachineStatus::cleanup_required || status(vm) == MachineStatus::ready_for_failover);
+            EXPECT_TRUE(!is_hit || status(vm) == MachineStatus::cleanup_required ||
+                        status(vm) == MachineStatus::ready_for_failover);
             recover();
             if (!is_hit || HasFailure()) {
                 break;
@@ -110,7 +112,9 @@ TEST_P(FailoverFailure, EveryCallOfARollbackMayFail) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Moments, FailoverFailure, testing::Values(test::Moment::before, test::Moment::after),
-                         [](const auto& moment) { return moment.param == test::Moment::before ? "BeforeTheEffect" : "AnswerLost"; });
+                         [](const auto& moment) {
+                             return moment.param == test::Moment::before ? "BeforeTheEffect" : "AnswerLost";
+                         });
 
 class FailoverDeath : public FailoverLoop {
   protected:

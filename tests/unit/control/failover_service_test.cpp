@@ -63,10 +63,11 @@ TEST_F(FailoverTest, RollbackHasTheTenStepsOfTheInventoryInTheirOrder) {
     for (const auto& step : rollback_steps(false)) {
         names.push_back(step.name);
     }
-    EXPECT_EQ(names, (std::vector<std::string>{"ossea-client-initialization", "failover-job-retrieval", "test-vm-shutdown",
-                                               "volume-detachment", "cloudstack-snapshot-rollback",
-                                               "cloudstack-snapshot-deletion", "volume-reattachment-to-oma", "test-vm-deletion",
-                                               "failover-job-status-update", "vm-context-status-update"}));
+    EXPECT_EQ(names,
+              (std::vector<std::string>{"ossea-client-initialization", "failover-job-retrieval", "test-vm-shutdown",
+                                        "volume-detachment", "cloudstack-snapshot-rollback",
+                                        "cloudstack-snapshot-deletion", "volume-reattachment-to-oma",
+                                        "test-vm-deletion", "failover-job-status-update", "vm-context-status-update"}));
 }
 
 TEST_F(FailoverTest, LiveFailoverSendsTheLastChangesOfASourceThatIsOff) {
@@ -308,7 +309,8 @@ TEST_F(FailoverTest, RequestsThatMakeNoSenseAreRefusedAtOnce) {
     request = rehearsal();
     request.probe = "nonsense";
     EXPECT_EQ(test::code_of([&] { failover->start(vm, request, "test"); }), ErrorCode::invalid);
-    EXPECT_EQ(test::code_of([&] { failover->start(VmContextId{"ctx-none"}, rehearsal(), "test"); }), ErrorCode::not_found);
+    EXPECT_EQ(test::code_of([&] { failover->start(VmContextId{"ctx-none"}, rehearsal(), "test"); }),
+              ErrorCode::not_found);
     EXPECT_EQ(test::code_of([&] { failover->finish_test(vm, "perhaps", "", "test"); }), ErrorCode::invalid);
     EXPECT_EQ(test::code_of([&] { failover->finish_test(vm, "worked", "", "test"); }), ErrorCode::conflict);
     EXPECT_EQ(test::code_of([&] { failover->clean_up(vm, "test"); }), ErrorCode::conflict);

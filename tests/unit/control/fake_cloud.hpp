@@ -1,7 +1,7 @@
 #pragma once
-// CloudStack's machines, the guest tools and the boot check as the ports see them. A started machine writes to its volumes, a
-// conversion too: what is not protected by a snapshot is changed for good. Destroying a machine destroys the root volume that it
-// has, replica or not, as CloudStack does. Thread-safe.
+// CloudStack's machines, the guest tools and the boot check as the ports see them. A started machine writes to its
+// volumes, a conversion too: what is not protected by a snapshot is changed for good. Destroying a machine destroys the
+// root volume that it has, replica or not, as CloudStack does. Thread-safe.
 
 #include <algorithm>
 #include <map>
@@ -74,7 +74,8 @@ class FakeCloud : public failover::CloudMachines, public failover::GuestPreparat
     bool destroy(const CloudMachineId& id, const std::stop_token&) override {
         return faults_.call("cloud.destroy", [&] {
             const std::lock_guard lock(mutex_);
-            std::erase_if(volumes_.volumes, [&](const auto& v) { return v.second.row.vm_id == id && v.second.row.type == "ROOT"; });
+            std::erase_if(volumes_.volumes,
+                          [&](const auto& v) { return v.second.row.vm_id == id && v.second.row.type == "ROOT"; });
             if (may_expunge) {
                 machines.erase(id);
                 volumes_.default_roots.erase(id);
@@ -91,8 +92,8 @@ class FakeCloud : public failover::CloudMachines, public failover::GuestPreparat
     void check() override {
         faults_.call("guest.check", [] {});
     }
-    failover::Preparation prepare(const std::vector<failover::GuestDisk>& disks, const SourceMachine&, const failover::Report& log,
-                                  const std::stop_token&) override {
+    failover::Preparation prepare(const std::vector<failover::GuestDisk>& disks, const SourceMachine&,
+                                  const failover::Report& log, const std::stop_token&) override {
         return faults_.call("guest.prepare", [&] {
             log("converting");
             volumes_.modify(

@@ -51,15 +51,16 @@ class FakeSource : public replication::SourceSite, public failover::SourcePower,
     SourceMachine machine = a_machine();
     std::map<DiskId, std::string> content = {{disk_id_from_key(2000), "boot v1"}, {disk_id_from_key(2001), "data v1"}};
     std::vector<std::string> snapshots;
-    std::vector<contracts::PassRequest> passes;          ///< as they were asked for
+    std::vector<contracts::PassRequest> passes;  ///< as they were asked for
     std::vector<std::string> power_actions;
     std::function<void(contracts::PassProgress&)> edit;  ///< changes what a pass reports
     std::function<void()> on_progress;                   ///< runs when the OMA asks for progress
     bool shutdown_works = true;
-    bool keeps_snapshots = false;                        ///< sweeping does not help
+    bool keeps_snapshots = false;  ///< sweeping does not help
     std::vector<SourceMachine> inventory = {machine};
 
-    SourceMachine look_up(const contracts::VcenterAccess&, const std::string&, const std::string&, const std::stop_token&) override {
+    SourceMachine look_up(const contracts::VcenterAccess&, const std::string&, const std::string&,
+                          const std::stop_token&) override {
         return faults_.call("look_up", [&] { return machine; });
     }
     void start_pass(const contracts::PassRequest& request, const std::stop_token&) override {
@@ -89,7 +90,7 @@ class FakeSource : public replication::SourceSite, public failover::SourcePower,
             if (edit) {
                 edit(answer);
             }
-            if (answer.state != "running") {
+            if (answer.state != "running" && !keeps_snapshots) {
                 snapshots.clear();
             }
             return answer;
@@ -110,7 +111,8 @@ class FakeSource : public replication::SourceSite, public failover::SourcePower,
             running_ = {};
         });
     }
-    std::vector<std::string> sweep_snapshots(const contracts::VcenterAccess&, const std::string&, const std::stop_token&) override {
+    std::vector<std::string> sweep_snapshots(const contracts::VcenterAccess&, const std::string&,
+                                             const std::stop_token&) override {
         return faults_.call("sweep_snapshots", [&] {
             const std::lock_guard lock(mutex_);
             if (!keeps_snapshots) {
@@ -128,10 +130,12 @@ class FakeSource : public replication::SourceSite, public failover::SourcePower,
             } else if (request.action == "power_on") {
                 machine.power_state = "poweredOn";
             }
-            return contracts::PowerState{machine.power_state, machine.tools_running && machine.power_state == "poweredOn"};
+            return contracts::PowerState{machine.power_state,
+                                         machine.tools_running && machine.power_state == "poweredOn"};
         });
     }
-    discovery::Inventory discover(const contracts::VcenterAccess& access, const std::string&, const std::stop_token&) override {
+    discovery::Inventory discover(const contracts::VcenterAccess& access, const std::string&,
+                                  const std::stop_token&) override {
         return faults_.call("discover", [&] {
             if (access.password.reveal() != "secret") {
                 throw Error(ErrorCode::unauthenticated, "the vCenter refuses user and password");
@@ -154,7 +158,8 @@ class FakeSource : public replication::SourceSite, public failover::SourcePower,
         result.consistency = "crash";
         for (const auto& disk : request.disks) {
             volumes_.write(disk.target_uri, content[disk.disk_id]);
-            const auto known = std::find_if(machine.disks.begin(), machine.disks.end(), [&](const auto& d) { return d.id == disk.disk_id; });
+            const auto known = std::find_if(machine.disks.begin(), machine.disks.end(),
+                                            [&](const auto& d) { return d.id == disk.disk_id; });
             contracts::PassDiskResult done;
             done.disk_id = disk.disk_id;
             done.change_id = disk.disk_id.value + "/" + std::to_string(generation_);

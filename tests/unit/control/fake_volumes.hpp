@@ -1,6 +1,7 @@
 #pragma once
-// The Volume Daemon as the ports see it: volumes with content, one snapshot each, write sessions. Keeps the rules of the real one:
-// snapshots and reverts of detached volumes only, no deletion while attached, a session holds its volume. Thread-safe.
+// The Volume Daemon as the ports see it: volumes with content, one snapshot each, write sessions. Keeps the rules of
+// the real one: snapshots and reverts of detached volumes only, no deletion while attached, a session holds its volume.
+// Thread-safe.
 
 #include <algorithm>
 #include <map>
@@ -34,12 +35,13 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     std::map<VolumeId, FakeVolume> volumes;
     std::map<std::string, FakeSession> sessions;
     std::map<CloudMachineId, VolumeId> default_roots;  ///< by machine, until discarded
-    std::string snapshot_fate;                         ///< "failed" or "creating": what the next snapshot becomes, with an error
+    std::string snapshot_fate;  ///< "failed" or "creating": what the next snapshot becomes, with an error
     bool verify_finds_difference = false;
 
     static std::string digest_of(const std::string& content) { return "digest of " + content; }
     FakeVolume& of_disk(const std::string& disk) {
-        return std::find_if(volumes.begin(), volumes.end(), [&](auto& v) { return v.second.row.disk_id.value == disk; })->second;
+        return std::find_if(volumes.begin(), volumes.end(), [&](auto& v) { return v.second.row.disk_id.value == disk; })
+            ->second;
     }
     int open_sessions() const {
         return static_cast<int>(std::count_if(sessions.begin(), sessions.end(), [](const auto& s) {
@@ -109,7 +111,8 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     contracts::Volume attach_to_appliance(const VolumeId& id, const std::stop_token&) override {
         return faults_.call("attach_to_appliance", [&] { return attach(id, appliance, "oma", "DATADISK"); });
     }
-    contracts::Volume attach_as_root(const VolumeId& id, const CloudMachineId& machine, const std::stop_token&) override {
+    contracts::Volume attach_as_root(const VolumeId& id, const CloudMachineId& machine,
+                                     const std::stop_token&) override {
         return faults_.call("attach_as_root", [&] {
             if (default_roots.contains(machine)) {
                 throw Error(ErrorCode::conflict, "the machine has its default root");
@@ -117,7 +120,8 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
             return attach(id, machine, "failover", "ROOT");
         });
     }
-    contracts::Volume attach_as_data(const VolumeId& id, const CloudMachineId& machine, const std::stop_token&) override {
+    contracts::Volume attach_as_data(const VolumeId& id, const CloudMachineId& machine,
+                                     const std::stop_token&) override {
         return faults_.call("attach_as_data", [&] { return attach(id, machine, "failover", "DATADISK"); });
     }
     void detach(const VolumeId& id, const std::stop_token&) override {
@@ -178,7 +182,8 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     std::vector<Range> verify(const WriteSessionId&, const std::vector<contracts::DigestedRange>& ranges,
                               const std::stop_token&) override {
         return faults_.call("verify", [&] {
-            return verify_finds_difference && !ranges.empty() ? std::vector<Range>{ranges.front().range} : std::vector<Range>{};
+            return verify_finds_difference && !ranges.empty() ? std::vector<Range>{ranges.front().range}
+                                                              : std::vector<Range>{};
         });
     }
     std::string commit(const WriteSessionId& id, const replication::Report&, const std::stop_token&) override {
@@ -288,7 +293,8 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     }
 
   private:
-    contracts::Volume attach(const VolumeId& id, const CloudMachineId& machine, const std::string& mode, const std::string& type) {
+    contracts::Volume attach(const VolumeId& id, const CloudMachineId& machine, const std::string& mode,
+                             const std::string& type) {
         const std::lock_guard lock(mutex_);
         auto& row = volumes.at(id).row;
         if (row.vm_id && *row.vm_id != machine) {

@@ -1,6 +1,7 @@
 #pragma once
-// Counts the calls that cross a port and fails the chosen one, before or after its effect (the answer is lost then); or "kills the
-// process" between any two effects, writes to the database included: from then on nothing has an effect any more. Thread-safe.
+// Counts the calls that cross a port and fails the chosen one, before or after its effect (the answer is lost then); or
+// "kills the process" between any two effects, writes to the database included: from then on nothing has an effect any
+// more. Thread-safe.
 
 #include <functional>
 #include <mutex>
@@ -46,10 +47,19 @@ class Faults {
         dead_ = false;
         effects_left_ = 0;
     }
-    /// To be called before every effect.
-    void effect() {
+    /// The next n writes to the database fail, as when its disk is full for a while.
+    void refuse_writes(int n) {
+        const std::lock_guard lock(mutex_);
+        refused_writes_ = n;
+    }
+    /// To be called before every write to the database.
+    void write() {
         const std::lock_guard lock(mutex_);
         effect_locked();
+        if (refused_writes_ > 0) {
+            --refused_writes_;
+            throw Error(ErrorCode::exhausted, "the disk is full");
+        }
     }
     void throw_if_dead() const {
         const std::lock_guard lock(mutex_);
@@ -126,6 +136,7 @@ class Faults {
     mutable std::mutex mutex_;
     int countdown_ = 0;
     int effects_left_ = 0;
+    int refused_writes_ = 0;
     bool dead_ = false;
     Moment moment_ = Moment::before;
     ErrorCode code_ = ErrorCode::unavailable;

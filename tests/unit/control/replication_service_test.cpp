@@ -12,7 +12,8 @@ class ReplicationTest : public test::ControlPlane {
     const DiskId boot = disk_id_from_key(2000);
     const DiskId data = disk_id_from_key(2001);
     std::string change_id_of(const VmContextId& vm, const DiskId& disk) {
-        for (const auto& held : recovery_points.latest(vm)->disks) {
+        const auto point = recovery_points.latest(vm);
+        for (const auto& held : point->disks) {
             if (held.disk_id == disk) {
                 return held.change_id;
             }
@@ -120,7 +121,8 @@ TEST_F(ReplicationTest, ErrorOfTheEngineIsPassedOnWithItsAdvice) {
     source.edit = [](contracts::PassProgress& p) {
         p.state = "failed";
         p.result.reset();
-        p.error = contracts::to_json(Error(ErrorCode::unauthenticated, "the session was lost", {.remedy = "Check the password."}));
+        p.error = contracts::to_json(
+            Error(ErrorCode::unauthenticated, "the session was lost", {.remedy = "Check the password."}));
     };
     const auto error = fails(vm);
     EXPECT_EQ(error.code(), ErrorCode::unauthenticated);
@@ -288,7 +290,8 @@ TEST_F(ReplicationTest, RemovedDiskIsRefusedAlsoByAFullSyncAndTheLastPointStays)
 
 TEST_F(ReplicationTest, MachineThatCannotBeReplicatedAnyMoreIsRefused) {
     const auto vm = add_replicated_machine();
-    source.machine.findings.push_back({Severity::blocker, "independent_disk", "disk 2 is independent", "Change its mode."});
+    source.machine.findings.push_back(
+        {Severity::blocker, "independent_disk", "disk 2 is independent", "Change its mode."});
     const auto error = fails(vm);
     EXPECT_EQ(error.code(), ErrorCode::conflict);
     EXPECT_EQ(error.native(), "independent_disk");
@@ -298,9 +301,7 @@ TEST_F(ReplicationTest, MachineThatCannotBeReplicatedAnyMoreIsRefused) {
 TEST_F(ReplicationTest, SecondJobOfAMachineIsRefused) {
     const auto vm = add_replicated_machine();
     std::optional<Error> refused;
-    source.on_progress = [&] {
-        refused = test::error_of([&] { replication->start(vm, false, "test"); });
-    };
+    source.on_progress = [&] { refused = test::error_of([&] { replication->start(vm, false, "test"); }); };
     EXPECT_EQ(sync(vm), JobStatus::completed);
     ASSERT_TRUE(refused);
     EXPECT_EQ(refused->code(), ErrorCode::conflict);
@@ -316,13 +317,18 @@ TEST_F(ReplicationTest, StoppedServiceStartsNothingAndHoldsNoMachine) {
 
 TEST_F(ReplicationTest, EndIsRecordedWhenTheDatabaseTakesWritesAgain) {
     const auto vm = add_replicated_machine();
-    stored->execute(
-        "CREATE TRIGGER full BEFORE UPDATE OF completed_ms ON job_tracking BEGIN SELECT RAISE(ABORT, 'no space left'); END");
-    const auto job = replication->start(vm, false, "test");
-    wait_until([&] { return recovery_points.of_job(job) && recovery_points.of_job(job)->applied; }, std::chrono::milliseconds{1},
-               std::chrono::seconds{60}, {}, "the pass did not come to its end");
-    stored->execute("DROP TRIGGER full");
-    EXPECT_EQ(outcome(job), JobStatus::completed);
+    bool is_full = false;
+    source.on_progress = [&] {
+        if (!std::exchange(is_full, true)) {
+            faults.refuse_writes(20);
+        }
+    };
+    EXPECT_EQ(sync(vm), JobStatus::failed);
+    EXPECT_EQ(status(vm), MachineStatus::failed);
+    EXPECT_TRUE(machines.find(vm)->current_job.empty());
+    source.on_progress = {};
+    faults.refuse_writes(0);
+    EXPECT_EQ(sync(vm), JobStatus::completed);
     expect_at_rest(vm);
 }
 
@@ -381,7 +387,9 @@ TEST_P(EveryCallOfASync, MayFail) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Moments, EveryCallOfASync, testing::Values(test::Moment::before, test::Moment::after),
-                         [](const auto& moment) { return moment.param == test::Moment::before ? "BeforeTheEffect" : "AnswerLost"; });
+                         [](const auto& moment) {
+                             return moment.param == test::Moment::before ? "BeforeTheEffect" : "AnswerLost";
+                         });
 
 }  // namespace
 }  // namespace mk::replication

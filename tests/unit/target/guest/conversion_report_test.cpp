@@ -21,14 +21,16 @@ TEST(ConversionReport, ReadsTheNeedForUefi) {
 }
 
 TEST(ConversionReport, ShowsTheLastWarningWhenDriversAreMissing) {
-    const auto outcome = outcome_of(line("warning", "there are no virtio drivers available for this version of Windows") +
-                                    line("info", "This guest does not have virtio drivers installed."));
+    const auto outcome =
+        outcome_of(line("warning", "there are no virtio drivers available for this version of Windows") +
+                   line("info", "This guest does not have virtio drivers installed."));
     EXPECT_FALSE(outcome.drivers_present);
     EXPECT_NE(outcome.text.find("this version of Windows"), std::string::npos);
 }
 
 TEST(ConversionReport, IgnoresALineThatWasCutOff) {
-    EXPECT_TRUE(outcome_of(line("info", "This guest has virtio drivers installed.") + R"({"message":"cut)").drivers_present);
+    EXPECT_TRUE(
+        outcome_of(line("info", "This guest has virtio drivers installed.") + R"({"message":"cut)").drivers_present);
 }
 
 struct KnownText {
@@ -50,7 +52,8 @@ TEST_P(KnownFailures, CarryTheirRemedy) {
 INSTANTIATE_TEST_SUITE_P(
     Table, KnownFailures,
     testing::Values(
-        KnownText{"inspection could not detect the source guest. No root device found", ErrorCode::conflict, "Check which disk boots"},
+        KnownText{"inspection could not detect the source guest. No root device found", ErrorCode::conflict,
+                  "Check which disk boots"},
         KnownText{"Inspection field 'i_distro' was 'unknown'", ErrorCode::conflict, "by hand"},
         KnownText{"could not find bootloader mount point (/boot/efi/EFI)", ErrorCode::conflict, "/etc/fstab"},
         KnownText{"could not read key from user", ErrorCode::conflict, "encrypted"},

@@ -1,9 +1,9 @@
 #include "target/guest/virt_v2v.hpp"
 
+#include <filesystem>
+
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-
-#include <filesystem>
 
 #include "os/file.hpp"
 #include "support/temporary_folder.hpp"
@@ -39,10 +39,11 @@ TEST(DomainXml, NamesNvmeDisksByController) {
 /// A program in place of virt-v2v-in-place; `body` may use $report, the file of --machine-readable.
 Tools tools_with(const test::TemporaryFolder& folder, const std::string& body) {
     const auto path = folder / "fake-v2v";
-    os::write_file_atomically(path,
-                              "#!/bin/sh\nfor a in \"$@\"; do case $a in --machine-readable=file:*) report=${a#*file:};; esac; done\n" +
-                                  body + "\n",
-                              0700);
+    os::write_file_atomically(
+        path,
+        "#!/bin/sh\nfor a in \"$@\"; do case $a in --machine-readable=file:*) report=${a#*file:};; esac; done\n" +
+            body + "\n",
+        0700);
     Tools tools;
     tools.program = path;
     tools.work_folder = folder.path();
@@ -59,7 +60,8 @@ std::size_t folders_left(const test::TemporaryFolder& folder) {
 
 TEST(Convert, ReportsDriversAndLeavesNothingBehind) {
     const test::TemporaryFolder folder;
-    const auto tools = tools_with(folder, R"(echo '{"type":"info","message":"This guest has virtio drivers installed."}' > $report; echo said)");
+    const auto tools = tools_with(
+        folder, R"(echo '{"type":"info","message":"This guest has virtio drivers installed."}' > $report; echo said)");
     std::vector<std::string> lines;
     const auto outcome = convert(a_guest(), tools, [&](const std::string& text) { lines.push_back(text); }, {});
     EXPECT_TRUE(outcome.drivers_present);
@@ -75,7 +77,8 @@ TEST(Convert, ExitCodeZeroIsNotSuccess) {
 
 TEST(Convert, TellsTheProgramsOwnMessageWhenItFails) {
     const test::TemporaryFolder folder;
-    const auto tools = tools_with(folder, R"(echo '{"type":"error","message":"No root device found"}' > $report; exit 1)");
+    const auto tools =
+        tools_with(folder, R"(echo '{"type":"error","message":"No root device found"}' > $report; exit 1)");
     try {
         convert(a_guest(), tools, {}, {});
         FAIL() << "must throw";
