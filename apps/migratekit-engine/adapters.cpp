@@ -50,6 +50,7 @@ std::unique_ptr<engine::FrozenMachine> VsphereSource::freeze(const std::function
     access.username = request_.vcenter.username;
     access.password = request_.vcenter.password;
     access.certificate_sha256 = request_.vcenter.certificate_sha256;
+    access.readers = options_.readers;
     const std::shared_ptr<vsphere::Vcenter> vcenter = vsphere::Vcenter::connect(access, stop);
     const SourceMachine machine = vcenter->machine(request_.moref, stop);
     if (!request_.instance_uuid.empty() && machine.instance_uuid != request_.instance_uuid) {

@@ -14,6 +14,7 @@ namespace mk {
 
 struct SourceOptions {
     std::string appliance_id;
+    vsphere::ReaderOptions readers{};
     std::function<void(const std::string& moref, const std::string& name)> on_snapshot;
 };
 

@@ -1,5 +1,5 @@
-// migratekit-engine --parent PID --appliance-id ID: copies one machine once. The order comes as JSON on stdin, events
-// go to stdout, the log to stderr (contracts/engine_api.hpp). SIGTERM, or the death of the parent, stops the copy and
+// migratekit-engine --parent PID --appliance-id ID [--vddk-library-folder FOLDER]: copies one machine once. The order
+// comes as JSON on stdin, events go to stdout, the log to stderr (contracts/engine_api.hpp). SIGTERM, or the death of the parent, stops the copy and
 // removes the snapshot.
 
 #include <cerrno>
@@ -29,6 +29,7 @@ constexpr std::size_t longest_order = 4 * MiB;
 struct Flags {
     long parent = 0;
     std::string appliance_id;
+    std::string vddk_library_folder;
 };
 
 Flags parse_flags(int argc, char** argv) {
@@ -39,6 +40,8 @@ Flags parse_flags(int argc, char** argv) {
             flags.parent = std::strtol(argv[++i], nullptr, 10);
         } else if (i + 1 < argc && flag == "--appliance-id") {
             flags.appliance_id = argv[++i];
+        } else if (i + 1 < argc && flag == "--vddk-library-folder") {
+            flags.vddk_library_folder = argv[++i];
         } else {
             throw Error(ErrorCode::invalid, "unknown argument '" + flag + "'",
                         {.remedy = "This program is started by vma-api."});
@@ -115,6 +118,7 @@ void run(const Flags& flags, EventWriter& events) {
     log::info("event=started job={} machine=\"{}\" moref={} disks={}", request.job_id.value, request.machine_name,
               request.moref, request.disks.size());
     VsphereSource source(request, {.appliance_id = flags.appliance_id,
+                                   .readers = {.vddk_library_folder = flags.vddk_library_folder},
                                    .on_snapshot = [&](const std::string& moref, const std::string& name) {
                                        events.snapshot(moref, name);
                                    }});

@@ -3,20 +3,12 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "engine/time_limit.hpp"
-#include "source/vsphere/vsphere.hpp"
 
 namespace mk {
 
 namespace {
 
-vsphere::Access access_of(const contracts::VcenterAccess& access) {
-    vsphere::Access out;
-    out.url = access.url;
-    out.username = access.username;
-    out.password = access.password;
-    out.certificate_sha256 = access.certificate_sha256;
-    return out;
-}
+constexpr std::chrono::minutes readers_lifetime{1};
 
 /// Runs `call` with a token that fires after the limit; its cancellation is then a time-out.
 template <class Call>
@@ -35,9 +27,19 @@ auto within(std::chrono::milliseconds limit, const std::stop_token& stop, const 
 
 }  // namespace
 
+vsphere::Access VsphereGateway::access_of(const contracts::VcenterAccess& access) const {
+    vsphere::Access out;
+    out.url = access.url;
+    out.username = access.username;
+    out.password = access.password;
+    out.certificate_sha256 = access.certificate_sha256;
+    out.readers = options_.readers;
+    return out;
+}
+
 vma::Discovered VsphereGateway::discover(const contracts::VcenterAccess& access, const std::string& filter,
                                          const std::stop_token& stop) {
-    return within(limits_.discovery, stop, "discovery", [&](const std::stop_token& token) {
+    return within(options_.limits.discovery, stop, "discovery", [&](const std::stop_token& token) {
         const auto vcenter = vsphere::Vcenter::connect(access_of(access), token);
         return vma::Discovered{.vcenter_uuid = vcenter->instance_uuid(),
                                .version = vcenter->version(),
@@ -46,7 +48,7 @@ vma::Discovered VsphereGateway::discover(const contracts::VcenterAccess& access,
 }
 
 contracts::PowerState VsphereGateway::power(const contracts::PowerRequest& request, const std::stop_token& stop) {
-    return within(limits_.power, stop, "the power command", [&](const std::stop_token& token) {
+    return within(options_.limits.power, stop, "the power command", [&](const std::stop_token& token) {
         const auto vcenter = vsphere::Vcenter::connect(access_of(request.vcenter), token);
         if (request.action == "shutdown") {
             vcenter->shut_down_guest(request.moref, token);
@@ -62,15 +64,21 @@ contracts::PowerState VsphereGateway::power(const contracts::PowerRequest& reque
 
 vma::Swept VsphereGateway::sweep(const contracts::VcenterAccess& access, const std::string& moref,
                                  const std::stop_token& stop) {
-    return within(limits_.sweep, stop, "removing snapshots", [&](const std::stop_token& token) {
+    return within(options_.limits.sweep, stop, "removing snapshots", [&](const std::stop_token& token) {
         const auto vcenter = vsphere::Vcenter::connect(access_of(access), token);
-        vsphere::SweepResult result = vcenter->sweep_snapshots(moref, token);
+        vsphere::SweepResult result = vcenter->sweep_snapshots(moref, options_.appliance_id, token);
         return vma::Swept{.removed = std::move(result.removed), .remaining = std::move(result.remaining)};
     });
 }
 
 std::vector<std::string> VsphereGateway::readers() const {
-    return vsphere::available_readers();
+    const std::lock_guard lock(mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    if (looked_at_ == std::chrono::steady_clock::time_point{} || now - looked_at_ > readers_lifetime) {
+        readers_ = vsphere::available_readers(options_.readers);
+        looked_at_ = now;
+    }
+    return readers_;
 }
 
 }  // namespace mk

@@ -244,18 +244,18 @@ class Site:
     def environment(self):
         return {**os.environ, "MIGRATEKIT_CONFIG": str(self.state / "cli.toml"), "NO_COLOR": "1"}
 
-    def run_cli(self, *arguments, limit=900):
+    def run_cli(self, *arguments, limit=300):
         """The completed process, whatever its exit code."""
         return subprocess.run([str(self.programs / "migratekit"), *arguments], capture_output=True, text=True, timeout=limit,
                               check=False, env=self.environment(), stdin=subprocess.DEVNULL)
 
-    def cli(self, *arguments, limit=900):
+    def cli(self, *arguments, limit=300):
         completed = self.run_cli(*arguments, limit=limit)
         if completed.returncode != 0:
             raise CommandFailed(arguments, completed)
         return completed.stdout
 
-    def cli_json(self, *arguments, limit=900):
+    def cli_json(self, *arguments, limit=300):
         """The command's JSON; with --wait the last line, which is the result."""
         text = self.cli("-o", "json", *arguments, limit=limit)
         try:

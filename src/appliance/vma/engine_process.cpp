@@ -58,27 +58,59 @@ class GentleStop {
     std::jthread thread_;  // last: it uses the others
 };
 
-void append(const os::Descriptor& file, const std::string& line) {
-    const std::string text = line + "\n";
-    if (::write(file.get(), text.data(), text.size()) < 0) {
-        log::warn("event=engine_log_failed errno={}", errno);
+/// The engine's words for later. A full disk must not end a copy, nor a talkative engine fill the disk: then the rest is
+/// dropped, and said once.
+class EngineLog {
+  public:
+    EngineLog(const std::string& path, Bytes limit) : limit_(limit) {
+        try {
+            file_ = os::open_file(path, O_WRONLY | O_CREAT | O_APPEND);
+        } catch (const Error& error) {
+            log::warn("event=engine_log_failed cause=\"{}\"", error.cause());
+        }
     }
+
+    void append(const std::string& line) {
+        if (!file_) {
+            return;
+        }
+        written_ += line.size() + 1;
+        const bool is_full = written_ > limit_;
+        const std::string text = (is_full ? "the rest of this log is not kept" : line) + "\n";
+        if (::write(file_.get(), text.data(), text.size()) < 0) {
+            log::warn("event=engine_log_failed errno={}: the rest is not kept", errno);
+            file_.close();
+        } else if (is_full) {
+            file_.close();
+        }
+    }
+
+  private:
+    const Bytes limit_;
+    os::Descriptor file_;
+    Bytes written_ = 0;
+};
+
+std::vector<std::string> command_of(const EngineProcessOptions& options) {
+    std::vector<std::string> argv{options.program, "--parent", std::to_string(::getpid()), "--appliance-id",
+                                  options.appliance_id};
+    if (!options.vddk_library_folder.empty()) {
+        argv.insert(argv.end(), {"--vddk-library-folder", options.vddk_library_folder});
+    }
+    return argv;
 }
 
 }  // namespace
 
 EngineExit EngineProcess::run(const JobId& job, const std::string& order,
                               const std::function<void(const std::string&)>& on_event, const std::stop_token& stop) {
-    const os::Descriptor log_file =
-        os::open_file(options_.log_folder + "/" + job.value + ".log", O_WRONLY | O_CREAT | O_APPEND);
-    os::Child child = os::Child::start(
-        {.argv = {options_.program, "--parent", std::to_string(::getpid()), "--appliance-id", options_.appliance_id},
-         .input = order});
+    EngineLog log_file(options_.log_folder + "/" + job.value + ".log", options_.longest_log);
+    os::Child child = os::Child::start({.argv = command_of(options_), .input = order});
     const GentleStop gentle(child.pid(), options_.stop_limit, stop);
     std::string last_line;
     const os::Exit exit = child.wait(longest_job, gentle.too_late(), on_event, [&](const std::string& line) {
         last_line = line;
-        append(log_file, line);
+        log_file.append(line);
     });
     return {.code = exit.code, .signal = exit.signal, .last_output = last_line};
 }

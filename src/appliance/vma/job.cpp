@@ -11,6 +11,9 @@ namespace mk::vma {
 
 namespace {
 
+/// Nothing is changed at the source before it ends.
+constexpr const char* first_stage = "Connecting";
+
 Error died(const EngineExit& exit, const std::string& aftermath) {
     const std::string how = exit.signal != 0 ? fmt::format("was ended by signal {}", exit.signal)
                                              : fmt::format("ended with status {} without a result", exit.code);
@@ -33,7 +36,7 @@ Job::Job(contracts::PassRequest request, const Clock& clock)
     : id_(request.job_id), clock_(clock), request_(std::move(request)) {
     progress_.job_id = id_;
     progress_.state = "running";
-    progress_.stage = "Connecting";
+    progress_.stage = first_stage;
     progress_.heartbeat_ms = to_ms(clock_.now());
     for (const contracts::PassDisk& disk : request_.disks) {
         progress_.disks.push_back({.disk_id = disk.disk_id});
@@ -48,9 +51,13 @@ bool Job::is_finished() const {
     return progress_.state != "running";
 }
 
+std::string Job::machine_key(const contracts::VcenterAccess& access, const std::string& moref) {
+    return access.url + " " + moref;
+}
+
 std::string Job::machine_key() const {
     const std::lock_guard lock(mutex_);
-    return progress_.state == "running" ? request_.vcenter.url + " " + request_.moref : "";
+    return progress_.state == "running" ? machine_key(request_.vcenter, request_.moref) : "";
 }
 
 contracts::PassProgress Job::progress() const {
@@ -90,9 +97,9 @@ std::string Job::moref() const {
     return request_.moref;
 }
 
-bool Job::had_snapshot() const {
+bool Job::may_have_snapshot() const {
     const std::lock_guard lock(mutex_);
-    return had_snapshot_;
+    return may_have_snapshot_;
 }
 
 void Job::set_stage(const std::string& stage) {
@@ -109,6 +116,7 @@ void Job::take_event(const std::string& line) {
 }
 
 void Job::handle(const contracts::EngineProgress& event) {
+    may_have_snapshot_ = may_have_snapshot_ || event.stage != first_stage;
     progress_.stage = event.stage;
     progress_.sync_type = event.sync_type;
     progress_.sent_bytes = event.sent_bytes;
@@ -126,7 +134,7 @@ void Job::handle(const contracts::EngineProgress& event) {
 }
 
 void Job::handle(const contracts::EngineSnapshot&) {
-    had_snapshot_ = true;
+    may_have_snapshot_ = true;
 }
 
 void Job::handle(const contracts::EngineDigests& event) {
@@ -165,7 +173,7 @@ void Job::finish(const EngineExit& exit, const std::string& state_when_stopped, 
         return;
     }
     // An engine that is still being loaded when it is asked to stop ends by the signal itself; it had done nothing.
-    if (!state_when_stopped.empty() && exit.signal == SIGTERM && !had_snapshot_) {
+    if (!state_when_stopped.empty() && exit.signal == SIGTERM && !may_have_snapshot_) {
         progress_.error = contracts::to_json(stopped_at_start());
         end(state_when_stopped);
         return;

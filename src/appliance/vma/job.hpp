@@ -24,6 +24,7 @@ class Job {
     bool is_finished() const;
     /// Two jobs with the same key would fight for the same machine's snapshots. Empty when finished.
     std::string machine_key() const;
+    static std::string machine_key(const contracts::VcenterAccess& access, const std::string& moref);
     contracts::PassProgress progress() const;
     /// As progress(), without the digests: for lists.
     contracts::PassProgress summary() const;
@@ -32,8 +33,9 @@ class Job {
     std::string order() const;
     contracts::VcenterAccess access() const;
     std::string moref() const;
-    /// The engine's snapshot, once it spoke of one.
-    bool had_snapshot() const;
+    /// True when a snapshot may be at the source: the engine spoke of one, or of anything that comes after
+    /// "Connecting". It may be killed between ordering a snapshot and saying so.
+    bool may_have_snapshot() const;
 
     void set_stage(const std::string& stage);
     /// A line of the engine. Throws Error{invalid} when it is none.
@@ -62,7 +64,7 @@ class Job {
     contracts::PassRequest request_;
     contracts::PassProgress progress_;
     ProgressMeter meter_;
-    bool had_snapshot_ = false;
+    bool may_have_snapshot_ = false;
     std::map<DiskId, std::vector<contracts::DigestedRange>> digests_;
     std::optional<contracts::PassResult> result_;
     std::optional<Json> error_;

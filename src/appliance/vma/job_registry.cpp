@@ -48,11 +48,11 @@ void JobRegistry::load() {
     for (contracts::PassProgress& progress : store_.load()) {
         const bool was_running = progress.state == "running";
         auto job = std::make_shared<Job>(std::move(progress), clock_);
+        jobs_.emplace(job->id(), Entry{job, {}});
         if (was_running) {
             job->fail("interrupted", interrupted_by_restart());
-            store_.save(job->progress());
+            save(*job);
         }
-        jobs_.emplace(job->id(), Entry{job, {}});
     }
 }
 
@@ -77,10 +77,40 @@ void JobRegistry::start(const contracts::PassRequest& request) {
                     {.remedy = "Try again when some have ended.", .retry_safe = true});
     }
     ended = prune();
-    store_.save(job->progress());
+    save_new(*job);
     Entry& entry = jobs_[request.job_id];
     entry.job = job;
-    entry.thread = std::jthread([this, job](const std::stop_token& stop) { run(*job, stop); });
+    try {
+        entry.thread = std::jthread([this, job](const std::stop_token& stop) { run(*job, stop); });
+    } catch (const std::exception&) {  // no thread: a job that never ends must not stay
+        jobs_.erase(request.job_id);
+        store_.remove(request.job_id);
+        throw;
+    }
+}
+
+/// A job that is not on the disk would be unknown after a restart, while its engine is still removing the snapshot.
+void JobRegistry::save_new(const Job& job) {
+    try {
+        store_.save(job.progress());
+    } catch (const Error& error) {
+        throw error.within("the job cannot be recorded")
+            .advised({.consequence = "It was not started; the last recovery point is unchanged.",
+                      .remedy = "Look at the state folder of the VMA: is its disk full?",
+                      .retry_safe = true});
+    }
+}
+
+void JobRegistry::require_idle(const contracts::VcenterAccess& access, const std::string& moref) const {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, entry] : jobs_) {
+        if (entry.job->machine_key() == Job::machine_key(access, moref)) {
+            throw Error(ErrorCode::conflict, "job " + id.value + " reads from a snapshot of this machine",
+                        {.consequence = "No snapshot was removed.",
+                         .remedy = "Wait for its end or stop it.",
+                         .retry_safe = true});
+        }
+    }
 }
 
 const JobRegistry::Entry& JobRegistry::find(const JobId& id) const {
@@ -135,7 +165,7 @@ void JobRegistry::run(Job& job, const std::stop_token& service_stop) {
         if (slot) {
             job.set_stage("Connecting");
             const EngineExit exit = run_engine(job, either.get_token());
-            const bool is_orphaned = !job.has_outcome() && job.had_snapshot();
+            const bool is_orphaned = !job.has_outcome() && job.may_have_snapshot();
             const std::string aftermath = is_orphaned ? clean_up_after_death(job) : "";
             job.finish(exit, either.stop_requested() ? state_of_stop() : "", aftermath);
             log::info("event=job_ended job={} state={} status={} signal={}", job.id().value, job.summary().state,
@@ -144,12 +174,20 @@ void JobRegistry::run(Job& job, const std::stop_token& service_stop) {
             job.fail(state_of_stop(), stopped_while_waiting());
         }
     } catch (const std::exception& caught) {
-        const Error error = as_error(caught).advised(
-            {.consequence = "The copy did not start; the last recovery point is unchanged.", .retry_safe = true});
-        log::error("event=job_failed job={} cause=\"{}\"", job.id().value, error.full_text());
-        job.fail("failed", error);
+        fail(job, as_error(caught));
     }
-    save(job);
+    save_end(job);
+}
+
+/// The engine could not be started, or it could not be attended to any more and was ended.
+void JobRegistry::fail(Job& job, const Error& cause) {
+    const bool has_begun = job.may_have_snapshot();
+    const std::string consequence = has_begun ? "The copy did not finish; the last recovery point is unchanged. " +
+                                                    clean_up_after_death(job)
+                                              : "The copy did not start; the last recovery point is unchanged.";
+    const Error error = cause.advised({.consequence = consequence, .retry_safe = true});
+    log::error("event=job_failed job={} cause=\"{}\"", job.id().value, error.full_text());
+    job.fail("failed", error);
 }
 
 EngineExit JobRegistry::run_engine(Job& job, const std::stop_token& stop) {
@@ -159,8 +197,9 @@ EngineExit JobRegistry::run_engine(Job& job, const std::stop_token& stop) {
         [&](const std::string& line) {
             try {
                 job.take_event(line);
-            } catch (const Error& error) {
-                log::warn("event=engine_line_not_understood job={} cause=\"{}\"", job.id().value, error.cause());
+            } catch (const std::exception& caught) {  // none may reach the runner: it would kill the engine
+                log::warn("event=engine_line_not_understood job={} cause=\"{}\"", job.id().value,
+                          as_error(caught).cause());
             }
         },
         stop);
@@ -181,11 +220,15 @@ std::string JobRegistry::clean_up_after_death(Job& job) {
     return fate;
 }
 
-void JobRegistry::save(const Job& job) {
+void JobRegistry::save_end(const Job& job) {
     const std::lock_guard lock(mutex_);
-    if (!jobs_.contains(job.id())) {
-        return;  // forgotten between its end and now
+    if (jobs_.contains(job.id())) {  // else it was forgotten between its end and now
+        save(job);
     }
+}
+
+/// A job whose end is not on the disk is "interrupted" after a restart: its copy is repeated, which is safe.
+void JobRegistry::save(const Job& job) {
     try {
         store_.save(job.progress());
     } catch (const std::exception& caught) {

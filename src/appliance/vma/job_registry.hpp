@@ -40,6 +40,8 @@ class JobRegistry {
     /// Throws Error{conflict} while it runs.
     void forget(const JobId& id);
     std::vector<contracts::PassProgress> list() const;
+    /// Throws Error{conflict} while a job copies this machine: its snapshot must not be taken away.
+    void require_idle(const contracts::VcenterAccess& access, const std::string& moref) const;
 
   private:
     struct Entry {
@@ -51,8 +53,11 @@ class JobRegistry {
     const Entry& find(const JobId& id) const;
     void run(Job& job, const std::stop_token& service_stop);
     EngineExit run_engine(Job& job, const std::stop_token& stop);
+    void fail(Job& job, const Error& cause);
     std::string clean_up_after_death(Job& job);
-    void save(const Job& job);
+    void save_new(const Job& job);
+    void save(const Job& job);  ///< the caller holds the lock
+    void save_end(const Job& job);
     std::vector<std::jthread> prune();
 
     JobLimits limits_;

@@ -48,7 +48,10 @@ std::vector<contracts::PassProgress> JobStore::load() const {
             continue;
         }
         try {
-            jobs.push_back(contracts::pass_progress_from(json::parse(os::read_file(entry.path(), longest_file))));
+            contracts::PassProgress job =
+                contracts::pass_progress_from(json::parse(os::read_file(entry.path(), longest_file)));
+            check_id(job.job_id);  // it becomes a path when the job is forgotten
+            jobs.push_back(std::move(job));
         } catch (const std::exception& caught) {
             log::warn("event=job_file_unreadable path={} cause=\"{}\"", entry.path().string(),
                       as_error(caught).cause());

@@ -62,14 +62,16 @@ ServerResponse discover(VcenterGateway& vcenter, const ServerRequest& request) {
         {{"vcenter_uuid", found.vcenter_uuid}, {"version", found.version}, {"machines", std::move(machines)}});
 }
 
-ServerResponse sweep(VcenterGateway& vcenter, const ServerRequest& request) {
+ServerResponse sweep(JobRegistry& jobs, VcenterGateway& vcenter, const ServerRequest& request) {
     const Json body = request.json();
-    const Swept swept =
-        vcenter.sweep(contracts::vcenter_access_from(body), json::require<std::string>(body, "moref"), request.stop);
+    const contracts::VcenterAccess access = contracts::vcenter_access_from(body);
+    const auto moref = json::require<std::string>(body, "moref");
+    jobs.require_idle(access, moref);
+    const Swept swept = vcenter.sweep(access, moref, request.stop);
     return json_response({{"removed", swept.removed}, {"remaining", swept.remaining}});
 }
 
-void add_vcenter_routes(http::Router& router, VcenterGateway& vcenter) {
+void add_vcenter_routes(http::Router& router, JobRegistry& jobs, VcenterGateway& vcenter) {
     const auto gate = std::make_shared<CallGate>();
     router.add("POST", "/api/v1/discover", [&vcenter, gate](const ServerRequest& request) {
         const CallGate::Pass pass = gate->enter();
@@ -80,9 +82,9 @@ void add_vcenter_routes(http::Router& router, VcenterGateway& vcenter) {
         const auto state = vcenter.power(contracts::power_request_from(request.json()), request.stop);
         return json_response(contracts::to_json(state));
     });
-    router.add("POST", "/api/v1/snapshots/sweep", [&vcenter, gate](const ServerRequest& request) {
+    router.add("POST", "/api/v1/snapshots/sweep", [&jobs, &vcenter, gate](const ServerRequest& request) {
         const CallGate::Pass pass = gate->enter();
-        return sweep(vcenter, request);
+        return sweep(jobs, vcenter, request);
     });
 }
 
@@ -128,7 +130,7 @@ http::Router make_router(JobRegistry& jobs, VcenterGateway& vcenter, const Secre
             return json_response({{"status", "ok"}, {"version", MK_VERSION}, {"readers", vcenter.readers()}});
         },
         true);
-    add_vcenter_routes(router, vcenter);
+    add_vcenter_routes(router, jobs, vcenter);
     add_job_routes(router, jobs);
     return router;
 }

@@ -10,6 +10,9 @@ namespace mk::vsphere {
 namespace {
 
 constexpr std::string_view everything_allocated = "*";
+/// Bounds the memory to 128 MiB for one disk. Tracking works in blocks of 64 KiB at least, so that this is 1 TiB in
+/// which every other block was changed; beyond it a full copy is the better way.
+constexpr std::size_t most_areas = 8 * MiB;
 
 Bytes to_bytes(const Node& node, std::string_view field) {
     const auto value = node.number(field);
@@ -84,6 +87,9 @@ std::vector<Range> collect_areas(Bytes capacity, const std::function<AreaWindow(
         }
         covered += std::min(window.length, capacity - covered);
         areas.insert(areas.end(), window.areas.begin(), window.areas.end());
+        if (areas.size() > most_areas) {
+            throw tracking_reset("vCenter names more than " + std::to_string(most_areas) + " changed areas");
+        }
     }
     return normalised(std::move(areas), capacity);
 }

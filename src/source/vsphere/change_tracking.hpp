@@ -22,8 +22,8 @@ struct AreaWindow {
 };
 
 /// Asks window after window until the whole capacity is proven to be covered. An empty list only means that this window
-/// has none. Throws Error{corrupt} for a window that does not follow on or does not advance. Result: clipped, sorted,
-/// merged.
+/// has none. Throws Error{corrupt} for a window that does not follow on or does not advance, and
+/// with native "ChangeTrackingReset" for more areas than are worth an increment. Result: clipped, sorted, merged.
 std::vector<Range> collect_areas(Bytes capacity, const std::function<AreaWindow(Bytes start)>& ask);
 
 /// Sorts, clips to the capacity and merges what overlaps or touches.

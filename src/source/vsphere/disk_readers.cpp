@@ -15,6 +15,10 @@ namespace {
 
 constexpr std::chrono::seconds probe_limit{10};
 
+/// Only printed when the library was loaded: the plugin alone ends well without one (nbdkit-vddk-plugin, "DUMP-PLUGIN
+/// OUTPUT").
+constexpr std::string_view vddk_is_loaded = "vddk_library_version=";
+
 /// nbdkit and the connection to it; the connection goes first.
 class NbdkitReader : public block::BlockSource {
   public:
@@ -48,9 +52,13 @@ class NbdkitReader : public block::BlockSource {
     std::unique_ptr<block::BlockSource> source_;
 };
 
-bool plugin_works(const std::vector<std::string>& command) {
+bool plugin_works(const std::vector<std::string>& command, std::string_view expected = {}) {
     try {
-        return os::is_installed("nbdkit") && os::run({.argv = command}, probe_limit).ok();
+        if (!os::is_installed("nbdkit")) {
+            return false;
+        }
+        const auto exit = os::run({.argv = command}, probe_limit);
+        return exit.ok() && exit.output.find(expected) != std::string::npos;
     } catch (const Error& error) {
         log::debug("a reader is not available: {}", error.cause());
         return false;
@@ -59,7 +67,7 @@ bool plugin_works(const std::vector<std::string>& command) {
 
 bool has_vddk(const ReaderOptions& options) {
     return !options.vddk_library_folder.empty() &&
-           plugin_works({"nbdkit", "vddk", "libdir=" + options.vddk_library_folder, "--dump-plugin"});
+           plugin_works({"nbdkit", "vddk", "--dump-plugin", "libdir=" + options.vddk_library_folder}, vddk_is_loaded);
 }
 
 }  // namespace
@@ -80,14 +88,9 @@ DiskReaders::DiskReaders(std::shared_ptr<Session> session, Address address, http
     : session_(std::move(session)),
       address_(std::move(address)),
       trust_(std::move(trust)),
-      options_(options),
-      uses_vddk_(has_vddk(options)) {
+      options_(options) {
     session_->on_login(
         [file = folder_.file("cookie")](const std::string& cookie) { os::write_file_atomically(file, cookie); });
-    if (uses_vddk_) {
-        os::write_file_atomically(folder_.file("password"), session_->login().password.reveal());
-        os::write_file_atomically(folder_.file("vddk.conf"), vddk_tuning());
-    }
 }
 
 DiskReaders::~DiskReaders() {
@@ -112,7 +115,8 @@ std::unique_ptr<block::BlockSource> DiskReaders::start_reader(const ReaderTarget
 }
 
 std::vector<std::string> DiskReaders::command_for(const ReaderTarget& target, const ReaderFiles& files) {
-    if (uses_vddk_) {
+    if (uses_vddk()) {
+        std::call_once(vddk_files_, [this] { write_vddk_files(); });
         return vddk_reader_command({files, options_.vddk_library_folder, address_, session_->login().username,
                                     folder_.file("password"), session_->certificate().sha1, folder_.file("vddk.conf"),
                                     target.vm, target.snapshot, target.file_name});
@@ -120,6 +124,17 @@ std::vector<std::string> DiskReaders::command_for(const ReaderTarget& target, co
     const auto way = route();
     return folder_reader_command({files, folder_url(way.base_url, target.datacenter, target.file_name),
                                   folder_.file("cookie"), way.ca_file, way.ca_folder, way.relay_socket});
+}
+
+bool DiskReaders::uses_vddk() {
+    std::call_once(vddk_probe_, [this] { uses_vddk_ = has_vddk(options_); });
+    return uses_vddk_;
+}
+
+/// Not before a disk is read: most sessions never need the password in a file.
+void DiskReaders::write_vddk_files() {
+    os::write_file_atomically(folder_.file("password"), session_->login().password.reveal());
+    os::write_file_atomically(folder_.file("vddk.conf"), vddk_tuning());
 }
 
 DiskReaders::Route DiskReaders::route() {

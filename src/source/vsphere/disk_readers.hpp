@@ -38,7 +38,8 @@ class DiskReaders {
     DiskReaders(const DiskReaders&) = delete;
     DiskReaders& operator=(const DiskReaders&) = delete;
 
-    ReaderLimits limits() const { return {.only_base_files = !uses_vddk_}; }
+    /// Looks for VDDK at the first call, which takes a moment.
+    ReaderLimits limits() { return {.only_base_files = !uses_vddk()}; }
     std::shared_ptr<ReconnectingSource> open(const ReaderTarget& target, const std::stop_token& stop);
 
   private:
@@ -52,6 +53,8 @@ class DiskReaders {
 
     std::unique_ptr<block::BlockSource> start_reader(const ReaderTarget& target, const std::stop_token& stop);
     std::vector<std::string> command_for(const ReaderTarget& target, const ReaderFiles& files);
+    bool uses_vddk();
+    void write_vddk_files();
     Route route();
     void repair_session(const Error& failure, int attempt, const std::stop_token& stop);
 
@@ -59,12 +62,15 @@ class DiskReaders {
     const Address address_;
     const http::TlsTrust trust_;
     const ReaderOptions options_;
-    const bool uses_vddk_;
     const PrivateFolder folder_;
     std::atomic<int> next_reader_ = 1;
 
     std::mutex route_mutex_;  // protects the relay and the files of the route
     std::unique_ptr<Relay> relay_;
+
+    std::once_flag vddk_probe_;
+    bool uses_vddk_ = false;
+    std::once_flag vddk_files_;
 };
 
 }  // namespace mk::vsphere

@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "source/vsphere/change_tracking.hpp"
 #include "source/vsphere/property_reader.hpp"
+#include "source/vsphere/tasks.hpp"
 
 namespace mk::vsphere {
 namespace {
@@ -49,7 +50,7 @@ FrozenState Freezer::freeze() {
     }
     // Enabled by somebody but never activated: that needs a stun without a snapshot in the way, then a new snapshot.
     log::info("vm={} change tracking is enabled but not active; activating it", vm_.id);
-    remove_snapshot(session_, vm_, frozen.snapshot.reference, stop_);
+    remove_snapshot(session_, vm_, frozen.snapshot.reference, {});  // a stop must not leave it there
     stage("Enabling change tracking");
     activate_tracking();
     stage("Taking snapshot");
@@ -57,6 +58,7 @@ FrozenState Freezer::freeze() {
 }
 
 void Freezer::remove_left_overs() {
+    wait_for_running_tasks(session_, vm_, stop_);  // one of them may be the creation that a killed engine ordered
     for (const auto& snapshot : list_snapshots(session_, vm_, stop_)) {
         if (is_ours(snapshot, options_.appliance_id)) {
             log::info("vm={} removing the left-over snapshot '{}' ({})", vm_.id, snapshot.name, snapshot.reference.id);
@@ -145,20 +147,21 @@ FrozenState Freezer::take(bool quiesce) {
 
 SweepResult sweep(Session& session, const Moref& vm, std::string_view appliance_id, const std::stop_token& stop) {
     SweepResult result;
+    wait_for_running_tasks(session, vm, stop);
     for (const auto& snapshot : list_snapshots(session, vm, stop)) {
         if (!is_ours(snapshot, appliance_id)) {
             continue;
         }
         try {
             remove_snapshot(session, vm, snapshot.reference, stop);
-            result.removed.push_back(snapshot.reference.id);
+            result.removed.push_back(snapshot.name);
         } catch (const Error& error) {
             if (error.code() == ErrorCode::cancelled) {
                 throw;
             }
             log::warn("vm={} the snapshot '{}' ({}) cannot be removed: {}", vm.id, snapshot.name, snapshot.reference.id,
                       error.full_text());
-            result.remaining.push_back(snapshot.reference.id);
+            result.remaining.push_back(snapshot.name);
         }
     }
     return result;

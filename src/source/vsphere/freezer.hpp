@@ -48,7 +48,8 @@ class Freezer {
     MachineFacts facts_;
 };
 
-/// Removes our snapshots (of one appliance, or of any when empty); nothing else. Goes on after a failure.
+/// Removes our snapshots (of one appliance, or of any when empty); nothing else. Goes on after a failure. Waits for the
+/// machine's running tasks first: a killed engine may have ordered a snapshot that is not in the tree yet.
 SweepResult sweep(Session& session, const Moref& vm, std::string_view appliance_id, const std::stop_token& stop);
 
 }  // namespace mk::vsphere

@@ -119,8 +119,10 @@ void pump(int client, int server, int stop_fd) {
             (down->wants_write() && !down->write())) {
             return;
         }
-        const bool is_hung_up = ((watched[0].revents & watched[1].revents) & POLLHUP) != 0;
-        if (is_hung_up && !up->wants_write() && !down->wants_write()) {
+        // Whoever hung up takes nothing any more, and poll() would report it without end: what it sent is all that is
+        // left to deliver.
+        if (((watched[0].revents & POLLHUP) != 0 && up->is_done()) ||
+            ((watched[1].revents & POLLHUP) != 0 && down->is_done())) {
             return;
         }
     }

@@ -46,8 +46,9 @@ class VcenterImpl : public Vcenter {
     }
     std::unique_ptr<FrozenMachine> freeze(const std::string& moref, const FreezeOptions& options,
                                           const std::stop_token& stop) override;
-    SweepResult sweep_snapshots(const std::string& moref, const std::stop_token& stop) override {
-        return sweep(*session_, vm_reference(moref), {}, stop);
+    SweepResult sweep_snapshots(const std::string& moref, const std::string& appliance_id,
+                                const std::stop_token& stop) override {
+        return sweep(*session_, vm_reference(moref), appliance_id, stop);
     }
 
   private:

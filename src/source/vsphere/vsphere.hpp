@@ -79,6 +79,7 @@ struct FreezeOptions {
     std::function<void(const std::string& moref, const std::string& name)> on_snapshot{};
 };
 
+/// Names of snapshots: "migratekit-<job id>", with which the ledger knows them.
 struct SweepResult {
     std::vector<std::string> removed;
     std::vector<std::string> remaining;
@@ -108,8 +109,10 @@ class Vcenter {
     /// and allowed, snapshot taken. Refuses machines with blockers (Error{conflict} naming the first one).
     virtual std::unique_ptr<FrozenMachine> freeze(const std::string& moref, const FreezeOptions& options,
                                                   const std::stop_token& stop) = 0;
-    /// Removes our snapshots only (name prefix and description mark), never any other.
-    virtual SweepResult sweep_snapshots(const std::string& moref, const std::stop_token& stop) = 0;
+    /// Removes snapshots of ours only (name prefix and description mark), never any other; with an `appliance_id` only
+    /// that appliance's, without one those of all our appliances. A creation still under way is waited for first.
+    virtual SweepResult sweep_snapshots(const std::string& moref, const std::string& appliance_id,
+                                        const std::stop_token& stop) = 0;
 };
 
 /// The transports that work on this appliance: "folder" (nbdkit curl plugin) and "vddk" (plugin and library present).

@@ -129,6 +129,40 @@ std::vector<NicInfo> MachineCommands::nics(const CloudMachineId& id, const std::
     return nics;
 }
 
+std::vector<std::string> MachineCommands::vm_snapshots(const CloudMachineId& id, const std::stop_token& stop) const {
+    std::vector<std::string> names;
+    // Releases spell the list's name differently ("vmSnapshot", "vmsnapshot"): it is the only list of the answer.
+    const Json answer =
+        client_.call("listVMSnapshot", {{"virtualmachineid", id.value}, {"listall", "true"}}, stop);
+    for (const auto& list : answer) {
+        for (const auto& json : list.is_array() ? list : Json::array()) {
+            const auto name = text_field(json, "displayname");
+            names.push_back(name.empty() ? text_field(json, "name") : name);
+        }
+    }
+    return names;
+}
+
+void MachineCommands::tag(const CloudMachineId& id, const std::string& key, const std::string& value,
+                          const std::stop_token& stop) const {
+    const auto job = client_.start(
+        "createTags",
+        {{"resourcetype", "UserVm"}, {"resourceids", id.value}, {"tags[0].key", key}, {"tags[0].value", value}}, stop);
+    client_.wait(job, std::chrono::minutes{2}, stop);
+}
+
+std::optional<std::string> MachineCommands::find_tag(const CloudMachineId& id, const std::string& key,
+                                                     const std::stop_token& stop) const {
+    const Parameters parameters{
+        {"resourcetype", "UserVm"}, {"resourceid", id.value}, {"key", key}, {"listall", "true"}};
+    for (const auto& json : client_.list("listTags", parameters, "tag", stop)) {
+        if (text_field(json, "key") == key && text_field(json, "resourceid") == id.value) {
+            return text_field(json, "value");
+        }
+    }
+    return std::nullopt;
+}
+
 /// The state that the caller reads afterwards decides where the outcome is unknown.
 void MachineCommands::wait_for_job(const std::string& command, const Parameters& parameters,
                                    const std::stop_token& stop) const {

@@ -32,6 +32,7 @@ struct MachineInfo {
     std::string template_id;
     std::string service_offering_id;
     std::vector<NicInfo> nics;
+    std::optional<Instant> created;  ///< by the clock of CloudStack
 };
 
 struct DeployNic {
@@ -76,6 +77,14 @@ class MachineCommands {
     /// As find(), waiting until no operation is under way. Throws Error{not_found}.
     MachineInfo settled(const CloudMachineId& id, const std::stop_token& stop) const;
     std::vector<NicInfo> nics(const CloudMachineId& id, const std::stop_token& stop) const;
+
+    /// Names of the VM snapshots of the machine: any of them forbids attach, detach, resize and revert (section 7.4).
+    std::vector<std::string> vm_snapshots(const CloudMachineId& id, const std::stop_token& stop) const;
+    void tag(const CloudMachineId& id, const std::string& key, const std::string& value,
+             const std::stop_token& stop) const;
+    /// The value of the machine's tag, if it has it.
+    std::optional<std::string> find_tag(const CloudMachineId& id, const std::string& key,
+                                        const std::stop_token& stop) const;
 
     MachineInfo start(const CloudMachineId& id, const std::stop_token& stop) const;
     MachineInfo stop(const CloudMachineId& id, bool forced, const std::stop_token& stop_token) const;

@@ -26,6 +26,7 @@ inline MachineInfo machine_from(const Json& json) {
     machine.zone_id = text_field(json, "zoneid");
     machine.template_id = text_field(json, "templateid");
     machine.service_offering_id = text_field(json, "serviceofferingid");
+    machine.created = time_field(json, "created");
     if (const auto nics = json.find("nic"); nics != json.end() && nics->is_array()) {
         for (const auto& nic : *nics) {
             machine.nics.push_back(nic_from(nic));

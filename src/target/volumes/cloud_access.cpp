@@ -26,7 +26,8 @@ Cloud::Cloud(CloudSettings settings)
     : settings_(std::move(settings)),
       client_(endpoint_of(settings_)),
       volumes_(client_),
-      snapshots_(client_, volumes_) {}
+      snapshots_(client_, volumes_),
+      placement_(client_, volumes_) {}
 
 const CloudMachineId& Cloud::appliance() const {
     return configured(settings_.appliance_vm_id, settings_.appliance_vm_id.empty(), "the appliance's own machine");

@@ -7,6 +7,7 @@
 
 #include "target/cloudstack/snapshot_commands.hpp"
 #include "target/cloudstack/volume_commands.hpp"
+#include "target/volumes/placement.hpp"
 #include "target/volumes/ports.hpp"
 
 namespace mk::volumes {
@@ -17,6 +18,7 @@ class Cloud {
 
     const cloudstack::VolumeCommands& volumes() const { return volumes_; }
     const cloudstack::SnapshotCommands& snapshots() const { return snapshots_; }
+    const Placement& placement() const { return placement_; }
     /// Throw Error{conflict} naming what is not configured yet.
     const CloudMachineId& appliance() const;
     const std::string& zone_id() const;
@@ -28,6 +30,7 @@ class Cloud {
     const cloudstack::Client client_;
     const cloudstack::VolumeCommands volumes_;
     const cloudstack::SnapshotCommands snapshots_;
+    const Placement placement_;
 };
 
 class CloudAccess {

@@ -7,6 +7,7 @@
 
 #include "base/digest.hpp"
 #include "base/json_fields.hpp"
+#include "base/log.hpp"
 #include "target/volumes/overlay.hpp"
 
 namespace mk::volumes {
@@ -68,18 +69,27 @@ std::optional<DigestMap::Units> DigestMap::load(const VolumeId& volume_id) const
     if (::access(path(volume_id).c_str(), R_OK) != 0) {
         return std::nullopt;
     }
-    const Json json = json::parse(os::read_file(path(volume_id), 256 * MiB));
-    Units units{json::require<Bytes>(json, "size"), json::require<std::vector<std::string>>(json, "units")};
-    if (json::require<Bytes>(json, "unit_size") != unit_size ||
-        units.digests.size() != (units.size + unit_size - 1) / unit_size) {
-        return std::nullopt;
+    try {
+        const Json json = json::parse(os::read_file(path(volume_id), 256 * MiB));
+        Units units{json::require<Bytes>(json, "size"), json::require<std::vector<std::string>>(json, "units")};
+        if (json::require<Bytes>(json, "unit_size") == unit_size &&
+            units.digests.size() == (units.size + unit_size - 1) / unit_size) {
+            return units;
+        }
+    } catch (const Error& error) {
+        log::warn("volume={} its digests cannot be read, the whole volume will be: {}", volume_id.value, error.cause());
     }
-    return units;
+    return std::nullopt;
 }
 
-void DigestMap::store(const VolumeId& volume_id, const Units& units) const {
-    const Json json{{"size", units.size}, {"unit_size", unit_size}, {"units", units.digests}};
-    os::write_file_atomically(path(volume_id), json::dump(json));
+void DigestMap::store(const VolumeId& volume_id, const std::string& file, const std::string& content) const {
+    try {
+        os::write_file_atomically(file, content);
+    } catch (const Error& error) {
+        os::remove_file(file);  // an old one would lie about what the volume holds now
+        log::warn("volume={} its digests cannot be kept, the next commit reads the whole volume: {}", volume_id.value,
+                  error.cause());
+    }
 }
 
 std::string DigestMap::hash(const VolumeId& volume_id, const BlockDevice& device, Units units,
@@ -103,7 +113,8 @@ std::string DigestMap::hash(const VolumeId& volume_id, const BlockDevice& device
             on_progress(100.0 * static_cast<double>(unit + 1) / static_cast<double>(met.size()));
         }
     }
-    store(volume_id, units);
+    const Json json{{"size", units.size}, {"unit_size", unit_size}, {"units", units.digests}};
+    store(volume_id, path(volume_id), json::dump(json));
     return overall(units.size, units.digests);
 }
 
@@ -135,7 +146,7 @@ std::optional<std::string> DigestMap::known(const VolumeId& volume_id) const {
 
 void DigestMap::save_for_snapshot(const VolumeId& volume_id) const {
     if (::access(path(volume_id).c_str(), R_OK) == 0) {
-        os::write_file_atomically(snapshot_path(volume_id), os::read_file(path(volume_id), 256 * MiB));
+        store(volume_id, snapshot_path(volume_id), os::read_file(path(volume_id), 256 * MiB));
     } else {
         forget_snapshot(volume_id);
     }
@@ -143,7 +154,7 @@ void DigestMap::save_for_snapshot(const VolumeId& volume_id) const {
 
 void DigestMap::restore_from_snapshot(const VolumeId& volume_id) const {
     if (::access(snapshot_path(volume_id).c_str(), R_OK) == 0) {
-        os::write_file_atomically(path(volume_id), os::read_file(snapshot_path(volume_id), 256 * MiB));
+        store(volume_id, path(volume_id), os::read_file(snapshot_path(volume_id), 256 * MiB));
     } else {
         os::remove_file(path(volume_id));
     }

@@ -1,7 +1,8 @@
 #pragma once
 // The digest of a volume, kept up to date by the units that a commit touched: SHA-256 of each 32 MiB unit; the volume's
 // digest is the SHA-256 over the unit digests (lower-case hex, one after the other, without separators). One state file
-// per volume, and one more for the state at the time of its snapshot. Thread-safe as long as one volume is used by one
+// per volume, and one more for the state at the time of its snapshot. The files only save reading: one that cannot be
+// written or read is dropped, and the next commit reads the whole volume. Thread-safe as long as one volume is used by one
 // thread.
 
 #include <functional>
@@ -45,7 +46,7 @@ class DigestMap {
     std::string path(const VolumeId& volume_id) const;
     std::string snapshot_path(const VolumeId& volume_id) const;
     std::optional<Units> load(const VolumeId& volume_id) const;
-    void store(const VolumeId& volume_id, const Units& units) const;
+    void store(const VolumeId& volume_id, const std::string& file, const std::string& content) const;
     std::string hash(const VolumeId& volume_id, const BlockDevice& device, Units units,
                      const std::vector<Range>& touched, const std::stop_token& stop, const Progress& on_progress) const;
 

@@ -67,7 +67,7 @@ void OperationRunner::stop() {
     changed_.notify_all();
     workers_.clear();
     for (const auto& item : never_begun) {
-        finish(item, "interrupted", nullptr, nullptr);
+        finish(item, {"interrupted", "", ""});
     }
 }
 
@@ -91,7 +91,7 @@ std::string OperationRunner::submit(const std::string& kind, const std::string& 
         }
     }
     if (refusal) {
-        finish(item, "interrupted", nullptr, nullptr);
+        finish(item, {"interrupted", "", ""});
         throw *refusal;
     }
     changed_.notify_all();
@@ -142,29 +142,36 @@ void OperationRunner::run(const Item& item, const std::stop_token& stop) {
     log::info("operation={} kind={} object={} begins", item.id, item.kind, item.object_id);
     try {
         const Json result = item.work(progress);
-        finish(item, "completed", json::dump(result), nullptr);
+        finish(item, {"completed", json::dump(result), ""});
         log::info("operation={} kind={} object={} completed", item.id, item.kind, item.object_id);
     } catch (const std::exception& caught) {
         const auto error = as_error(caught);
         const bool is_interrupted = error.code() == ErrorCode::cancelled && stop.stop_requested();
         log::error("operation={} kind={} object={} {}: {}", item.id, item.kind, item.object_id,
                    is_interrupted ? "interrupted" : "failed", error.full_text());
-        finish(item, is_interrupted ? "interrupted" : "failed", nullptr, json::dump(options_.error_to_json(error)));
+        finish(item, {is_interrupted ? "interrupted" : "failed", "", json::dump(options_.error_to_json(error))});
     }
 }
 
-void OperationRunner::finish(const Item& item, const std::string& state, const db::Value& result,
-                             const db::Value& error) {
+void OperationRunner::finish(const Item& item, const End& end) {
+    const auto text_or_null = [](const std::string& text) { return text.empty() ? db::Value(nullptr) : db::Value(text); };
+    std::optional<Error> failure;
     try {
-        database_->execute(
-            finish_sql,
-            {{"state", state}, {"result", result}, {"error", error}, {"now", to_ms(clock_.now())}, {"id", item.id}});
-    } catch (const Error& failure) {
-        // It stays "running" until the next start makes it "interrupted": the caller repeats, which is safe.
-        log::error("operation={} its end could not be recorded: {}", item.id, failure.full_text());
+        database_->execute(finish_sql, {{"state", end.state},
+                                        {"result", text_or_null(end.result)},
+                                        {"error", text_or_null(end.error)},
+                                        {"now", to_ms(clock_.now())},
+                                        {"id", item.id}});
+    } catch (const Error& error) {
+        // The row says "running" until the next start makes it "interrupted": the caller repeats then, which is safe.
+        log::error("operation={} its end could not be recorded: {}", item.id, error.full_text());
+        failure = error;
     }
     const std::lock_guard lock(waiting_mutex_);
     live_.erase(item.id);
+    if (failure) {
+        unrecorded_[item.id] = end;
+    }
 }
 
 OperationView OperationRunner::get(const std::string& id) const {
@@ -184,6 +191,11 @@ OperationView OperationRunner::get(const std::string& id) const {
     if (const auto live = live_.find(id); live != live_.end()) {
         view.detail = live->second.detail;
         view.percent = live->second.percent;
+    }
+    if (const auto ended = unrecorded_.find(id); ended != unrecorded_.end()) {
+        view.state = ended->second.state;
+        view.result = ended->second.result;
+        view.error = ended->second.error;
     }
     if (view.state == "completed") {
         view.percent = 100;

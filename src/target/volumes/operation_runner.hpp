@@ -1,6 +1,7 @@
 #pragma once
 // Work that outlives its request: recorded in volume_operations, done by a bounded pool of workers, one at a time per
 // key (a volume, a machine). What ran when the daemon died reads "interrupted" afterwards; repeating the call is safe.
+// An end that the database cannot take (its disk is full) is told from memory until the daemon ends.
 // Thread-safe.
 
 #include <condition_variable>
@@ -84,11 +85,16 @@ class OperationRunner {
         std::string detail;
         double percent = 0;
     };
+    struct End {
+        std::string state;
+        std::string result;
+        std::string error;
+    };
 
     void work_loop(const std::stop_token& stop);
     std::optional<std::pair<Item, KeyLocks::Lease>> take_ready();
     void run(const Item& item, const std::stop_token& stop);
-    void finish(const Item& item, const std::string& state, const db::Value& result, const db::Value& error);
+    void finish(const Item& item, const End& end);
 
     const std::shared_ptr<db::Database> database_;
     const Clock& clock_;
@@ -100,6 +106,7 @@ class OperationRunner {
     std::uint64_t changes_ = 0;
     std::deque<Item> waiting_;
     std::map<std::string, Live> live_;
+    std::map<std::string, End> unrecorded_;  ///< few: without a database nothing new is taken either
     std::vector<std::jthread> workers_;
 };
 

@@ -22,6 +22,9 @@ bool is_sealed(const OverlayFiles& files) {
 
 Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, ApplyTarget& target,
                       const std::stop_token& stop, const std::function<void(double percent)>& on_progress) {
+    if (!files.exist()) {
+        throw torn("the staged changes in " + files.journal + " are gone");
+    }
     const auto content = read_journal(files.journal);
     if (!content.seal || content.header != expected) {
         throw torn("the staged changes in " + files.journal + " are incomplete or belong to another session");

@@ -27,6 +27,14 @@ SnapshotView SnapshotService::create(const VolumeId& volume_id, const std::strin
     }
     refuse_second(row, name);
     const auto cloud = parts_.cloud.open();
+    if (row.snapshot_status == "failed" && row.snapshot_name != name) {
+        remove(volume_id, progress);  // what the failed one may have left
+        row = parts_.volumes.require(volume_id);
+    }
+    const bool is_ready = row.snapshot_status == "ready" || row.snapshot_status == "rollback_complete";
+    if (const auto info = is_ready ? cloud->snapshots().find(*row.snapshot_id, progress.stop()) : std::nullopt) {
+        return {row, info->revertable};  // a repetition: the volume may have been written to since
+    }
     const auto entry = parts_.ledger.intend(ledger_snapshot, name, row.vm_context_id, JobId{});
     row.snapshot_name = name;
     row.snapshot_status = "creating";
@@ -37,7 +45,7 @@ SnapshotView SnapshotService::create(const VolumeId& volume_id, const std::strin
     try {
         info = cloud->snapshots().create(volume_id, name, progress.stop());
     } catch (const Error& error) {
-        if (error.code() != ErrorCode::cancelled && !cloudstack::is_outcome_unknown(error)) {
+        if (error.code() != ErrorCode::cancelled && !error.retryable()) {  // else it may yet be completed
             row.snapshot_status = "failed";
             parts_.volumes.set_snapshot(row);
         }

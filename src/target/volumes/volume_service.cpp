@@ -127,20 +127,15 @@ VolumeView VolumeService::create(const CreateRequest& request, const Progress& p
         throw Error(ErrorCode::invalid, "a volume needs a name and a size");
     }
     const auto name = cloud_volume_name(request);
+    progress.say("Checking that CloudStack can take the volume");
+    cloud->placement().require_size(cloud->zone_id(), cloud->disk_offering_id(), gib_rounded_up(request.size),
+                                    progress.stop());
+    cloud->placement().require_no_vm_snapshots(cloud->appliance(), progress.stop());
+    cloud->placement().require_free_slot(cloud->appliance(), progress.stop());
     const auto entry = parts_.ledger.intend(ledger_volume, name, request.vm_context_id, JobId{});
     progress.say("Creating the volume");
-    const auto info = cloud->volumes().create({.name = name,
-                                               .zone_id = cloud->zone_id(),
-                                               .disk_offering_id = cloud->disk_offering_id(),
-                                               .size_gib = gib_rounded_up(request.size)},
-                                              progress.stop());
+    const auto info = create_in_cloud(request, name, *cloud, progress);
     parts_.ledger.confirm(entry, info.id.value);
-    if (info.size < request.size) {
-        throw Error(ErrorCode::conflict,
-                    fmt::format("CloudStack made the volume {} with {} instead of {}", name, format_bytes(info.size),
-                                format_bytes(request.size)),
-                    {.remedy = "Choose a disk offering with custom size."});
-    }
     // A volume that was found and has been attached before may hold anything; a fresh one is a record without bytes.
     VolumeRow row;
     row.id = info.id;
@@ -156,6 +151,49 @@ VolumeView VolumeService::create(const CreateRequest& request, const Progress& p
         log::warn("volume={} could not be tagged; the ledger knows it: {}", info.id.value, error.cause());
     }
     return view_of(row, info, *cloud);
+}
+
+/// An earlier creation may have been cut off before its row was written, and the source have grown since: such a volume
+/// has no bytes yet, and is made again in the right size.
+VolumeInfo VolumeService::create_in_cloud(const CreateRequest& request, const std::string& name, const Cloud& cloud,
+                                          const Progress& progress) {
+    const cloudstack::VolumeCommands::Create wanted{.name = name,
+                                                    .zone_id = cloud.zone_id(),
+                                                    .disk_offering_id = cloud.disk_offering_id(),
+                                                    .size_gib = gib_rounded_up(request.size)};
+    try {
+        auto info = cloud.volumes().create(wanted, progress.stop());
+        if (info.size < request.size && info.state == "Allocated" && !info.vm_id) {
+            log::warn("volume={} of a creation that was cut off has another size and is made again", info.id.value);
+            cloud.volumes().remove(info.id, progress.stop());
+            info = cloud.volumes().create(wanted, progress.stop());
+        }
+        if (info.size < request.size) {
+            throw Error(ErrorCode::conflict,
+                        fmt::format("CloudStack has the volume {} with {} instead of {}", name, format_bytes(info.size),
+                                    format_bytes(request.size)),
+                        {.consequence = "Nothing was written to it.",
+                         .remedy = "Delete that volume in CloudStack when nobody needs it, then repeat.",
+                         .retry_safe = true});
+        }
+        return info;
+    } catch (const Error& error) {
+        if (!error.retryable() && error.code() != ErrorCode::cancelled) {
+            forget_unmade(name, cloud, progress);
+        }
+        throw;
+    }
+}
+
+/// After a refusal: the ledger forgets the intention when no such volume is seen.
+void VolumeService::forget_unmade(const std::string& name, const Cloud& cloud, const Progress& progress) {
+    try {
+        if (cloud.volumes().list_named(name, progress.stop()).empty()) {
+            parts_.ledger.name_gone(ledger_volume, name);
+        }
+    } catch (const Error& error) {
+        log::warn("it is not known whether the volume {} exists; the ledger keeps it: {}", name, error.cause());
+    }
 }
 
 void VolumeService::remove(const VolumeId& id, const Progress& progress) {
@@ -180,8 +218,8 @@ void VolumeService::remove(const VolumeId& id, const Progress& progress) {
     cloud->volumes().remove(id, progress.stop());
     forget_attachment(*found);
     parts_.digests.forget(id);
-    parts_.volumes.remove(id);
     parts_.ledger.gone(ledger_volume, id.value);
+    parts_.volumes.remove(id);  // last: while the row is there, a repetition finishes the rest
 }
 
 VolumeView VolumeService::resize(const VolumeId& id, Bytes size, const Progress& progress) {
@@ -193,14 +231,25 @@ VolumeView VolumeService::resize(const VolumeId& id, Bytes size, const Progress&
             {.consequence = "Nothing was changed.", .remedy = "Delete the snapshot first.", .retry_safe = true});
     }
     const auto cloud = parts_.cloud.open();
+    const auto before = cloud->volumes().settled(id, progress.stop());
+    const auto size_gib = gib_rounded_up(size);
+    if (before.size < size_gib * GiB) {
+        cloud->placement().require_size(cloud->zone_id(), cloud->disk_offering_id(), size_gib, progress.stop());
+        if (before.vm_id) {
+            cloud->placement().require_no_vm_snapshots(*before.vm_id, progress.stop());
+        }
+    }
+    if (row.size < size_gib * GiB) {
+        // Before it grows: what was known about the content is of the old size.
+        parts_.volumes.set_digest(id, std::nullopt);
+        parts_.digests.forget_current(id);
+    }
     progress.say("Growing the volume");
-    const auto info = cloud->volumes().resize(id, gib_rounded_up(size), progress.stop());
+    const auto info = cloud->volumes().resize(id, size_gib, progress.stop());
     parts_.volumes.set_size(id, info.size);
     if (is_at_appliance(info, *cloud)) {
         parts_.locator.wait_present(id, info.size, device_limit_, progress.stop());
     }
-    parts_.digests.forget_current(id);
-    parts_.volumes.set_digest(id, std::nullopt);
     return view_of(parts_.volumes.require(id), info, *cloud);
 }
 
@@ -245,6 +294,10 @@ VolumeView VolumeService::attach(const VolumeId& id, const std::optional<CloudMa
     VolumeInfo info;
     {
         const auto lease = machine_lock(machine, progress);
+        if (!cloud->volumes().settled(id, progress.stop()).vm_id) {
+            cloud->placement().require_no_vm_snapshots(machine, progress.stop());
+            cloud->placement().require_free_slot(machine, progress.stop());
+        }
         info = cloud->volumes().attach(id, machine, device_id, progress.stop());
     }
     return note_attached(row, info, *cloud, progress);
@@ -277,6 +330,7 @@ VolumeView VolumeService::detach(const VolumeId& id, const Progress& progress) {
         }
         progress.say("Detaching the volume");
         const auto lease = machine_lock(*info.vm_id, progress);
+        cloud->placement().require_no_vm_snapshots(*info.vm_id, progress.stop());
         info = cloud->volumes().detach(id, progress.stop());
     }
     if (was_here) {
@@ -289,6 +343,13 @@ VolumeView VolumeService::detach(const VolumeId& id, const Progress& progress) {
 
 std::string VolumeService::digest(const VolumeId& id, const Progress& progress) {
     const auto row = parts_.volumes.require(id);
+    if (const auto active = parts_.sessions.find_active(id); active && !active->is_staged()) {
+        throw Error(ErrorCode::conflict,
+                    "the volume " + row.name + " is being written by the job " + active->job_id.value,
+                    {.consequence = "Its digest is not known before that ends.",
+                     .remedy = "Wait for that job, or stop it first.",
+                     .retry_safe = true});
+    }
     const auto device = parts_.locator.find(id);
     if (!device || device->size != row.size) {
         throw Error(ErrorCode::conflict, "the volume " + row.name + " is not attached to this appliance",
@@ -303,7 +364,7 @@ std::string VolumeService::digest(const VolumeId& id, const Progress& progress) 
 // ---- the root volume of a shell machine
 
 /// From the ledger when an earlier call was cut off after detaching it, otherwise from the machine. Empty when there is
-/// none.
+/// none, or when a replica is the root by now: an earlier call was completed then.
 VolumeId VolumeService::find_default_root(const CloudMachineId& vm_id, const Cloud& cloud, const Progress& progress) {
     if (const auto known = parts_.ledger.find_object(ledger_default_root, vm_id.value)) {
         return VolumeId{*known};
@@ -311,7 +372,7 @@ VolumeId VolumeService::find_default_root(const CloudMachineId& vm_id, const Clo
     const auto all = cloud.volumes().list_of_machine(vm_id, progress.stop());
     const auto root =
         std::find_if(all.begin(), all.end(), [](const VolumeInfo& v) { return v.type == "ROOT" || v.device_id == 0; });
-    return root == all.end() ? VolumeId{} : root->id;
+    return root == all.end() || parts_.volumes.find(root->id) ? VolumeId{} : root->id;
 }
 
 VolumeId VolumeService::discard_default_root(const CloudMachineId& vm_id, const Progress& progress) {
@@ -322,13 +383,14 @@ VolumeId VolumeService::discard_default_root(const CloudMachineId& vm_id, const 
     }
     const auto lease = machine_lock(vm_id, progress);
     const auto root = find_default_root(vm_id, *cloud, progress);
-    if (root.empty() || parts_.volumes.find(root)) {
-        if (!root.empty()) {
-            throw Error(ErrorCode::forbidden,
-                        "the root volume of the machine " + vm_id.value + " is a replica and is not discarded",
-                        {.consequence = "Nothing was changed.", .remedy = "Detach it instead."});
-        }
+    if (root.empty()) {
+        parts_.ledger.name_gone(ledger_default_root, vm_id.value);  // of a call that was cut off before it knew the id
         return root;
+    }
+    if (parts_.volumes.find(root)) {
+        throw Error(ErrorCode::forbidden,
+                    "the ledger takes the replica " + root.value + " for the default root volume of " + vm_id.value,
+                    {.consequence = "Nothing was changed."});
     }
     const auto info = cloud->volumes().find(root, progress.stop());
     if (info) {

@@ -85,8 +85,8 @@ class VolumeService {
     DeviceView device(const VolumeId& id, const std::stop_token& stop) const;
     /// Reads the whole volume from its device.
     std::string digest(const VolumeId& id, const Progress& progress);
-    /// The root volume that a shell machine was deployed with. Returns its id; empty when the machine has none (any
-    /// more).
+    /// The root volume that a shell machine was deployed with. Returns its id; empty when the machine has none any
+    /// more, also when a replica has taken its place.
     VolumeId discard_default_root(const CloudMachineId& vm_id, const Progress& progress);
     std::vector<MachineVolume> machine_volumes(const CloudMachineId& vm_id, const std::stop_token& stop) const;
 
@@ -95,6 +95,9 @@ class VolumeService {
     VolumeView note_attached(const VolumeRow& row, const cloudstack::VolumeInfo& info, const Cloud& cloud,
                              const Progress& progress);
     void forget_attachment(const VolumeRow& row);
+    cloudstack::VolumeInfo create_in_cloud(const CreateRequest& request, const std::string& name, const Cloud& cloud,
+                                           const Progress& progress);
+    void forget_unmade(const std::string& name, const Cloud& cloud, const Progress& progress);
     KeyLocks::Lease machine_lock(const CloudMachineId& vm_id, const Progress& progress);
     VolumeId find_default_root(const CloudMachineId& vm_id, const Cloud& cloud, const Progress& progress);
 

@@ -324,7 +324,7 @@ Committed WriteSessionService::commit(const WriteSessionId& id, const Progress& 
     }
     if (row.state == "aborted") {
         throw Error(ErrorCode::conflict, "the write session " + id.value + " was aborted",
-                    {.consequence = "The volume is unchanged."});
+                    {.consequence = "What it holds is not a recovery point.", .remedy = "Replicate the machine again."});
     }
     std::shared_ptr<SessionBackend> backend;
     if (row.state == "open") {
@@ -334,24 +334,52 @@ Committed WriteSessionService::commit(const WriteSessionId& id, const Progress& 
     return finish_commit(row, backend, progress);
 }
 
+/// The staged changes of a session that is committing are lost: a part of them may be on the volume. The volume is
+/// released, so that a full copy can mend it.
+void WriteSessionService::give_up(const WriteSessionRow& row, const Error& reason) {
+    log::error("session={} job={} volume={} its commit cannot be finished: {}", row.id.value.substr(0, 8),
+               row.job_id.value, row.volume_id.value, reason.full_text());
+    parts_.volumes.set_digest(row.volume_id, std::nullopt);
+    parts_.digests.forget_current(row.volume_id);
+    parts_.sessions.change_state(row.id, "committing", "aborted");
+    OverlayFiles::in(staging_.folder, row.id.value).remove();
+}
+
+Committed WriteSessionService::apply_staged(const WriteSessionRow& row, const BlockDevice& device,
+                                            const Progress& progress) {
+    const auto files = OverlayFiles::in(staging_.folder, row.id.value);
+    parts_.volumes.set_written(row.volume_id);
+    DeviceTarget target(device);
+    Applied applied;
+    try {
+        applied = apply_overlay(files, header_of(row), target, progress.stop(),
+                                [&](double percent) { progress.say("Applying the changes", percent / 2); });
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::corrupt) {
+            give_up(row, error);
+        }
+        throw;
+    }
+    Committed committed;
+    committed.digest = parts_.digests.update(row.volume_id, device, applied.touched, progress.stop(), [&](double percent) {
+        progress.say("Reading back for the digest", 50 + percent / 2);
+    });
+    committed.bytes = applied.data_bytes;
+    parts_.sessions.complete(row, committed.digest);
+    files.remove();
+    return committed;
+}
+
 Committed WriteSessionService::finish_commit(const WriteSessionRow& row, const std::shared_ptr<SessionBackend>& backend,
                                              const Progress& progress) {
     const auto found = device_of(row.volume_id, progress.stop());
     const BlockDevice device(found.path);
-    const auto on_digest = [&](double percent) { progress.say("Reading back for the digest", 50 + percent / 2); };
     Committed committed;
     if (row.is_staged()) {
-        const auto files = OverlayFiles::in(staging_.folder, row.id.value);
-        parts_.volumes.set_written(row.volume_id);
-        DeviceTarget target(device);
-        const auto applied = apply_overlay(files, header_of(row), target, progress.stop(),
-                                           [&](double percent) { progress.say("Applying the changes", percent / 2); });
-        committed.digest = parts_.digests.update(row.volume_id, device, applied.touched, progress.stop(), on_digest);
-        committed.bytes = applied.data_bytes;
-        parts_.sessions.complete(row, committed.digest);
-        files.remove();
+        committed = apply_staged(row, device, progress);
     } else {
         const auto touched = backend ? backend->touched() : std::nullopt;
+        const auto on_digest = [&](double percent) { progress.say("Reading back for the digest", 50 + percent / 2); };
         committed.digest = touched && row.target_is_zero
                                ? parts_.digests.from_zero(row.volume_id, device, *touched, progress.stop(), on_digest)
                                : parts_.digests.recompute(row.volume_id, device, progress.stop(), on_digest);
@@ -374,8 +402,9 @@ void WriteSessionService::abort(const WriteSessionId& id, const std::stop_token&
                     {.remedy = row.state == "committing" ? "Repeat the commit." : "", .retry_safe = true});
     }
     if (row.state == "open") {
-        drop(id);
+        // Recorded first: a session that is open has its export, whatever fails here.
         parts_.sessions.change_state(id, "open", "aborted");
+        drop(id);
     }
     OverlayFiles::in(staging_.folder, id.value).remove();
     log::info("session={} job={} volume={} aborted", id.value.substr(0, 8), row.job_id.value, row.volume_id.value);

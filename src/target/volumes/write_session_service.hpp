@@ -5,6 +5,7 @@
 //   staged   writes go to an overlay; commit applies it, abort leaves the volume untouched
 //
 //   open --commit--> committing --applied--> committed        open --abort--> aborted
+//                    committing --staged changes lost or damaged--> aborted: the volume needs a full copy
 //
 // An export exists exactly while its session is open. A session in "committing" is finished by the next start of the
 // daemon. Commit runs under the volume's key lock (operation runner), open and abort take it themselves. Thread-safe.
@@ -97,6 +98,8 @@ class WriteSessionService {
     void reopen(const WriteSessionRow& row);
     void remove_orphans(const std::vector<WriteSessionRow>& active) const;
     std::shared_ptr<SessionBackend> close_for_commit(const WriteSessionRow& row);
+    Committed apply_staged(const WriteSessionRow& row, const BlockDevice& device, const Progress& progress);
+    void give_up(const WriteSessionRow& row, const Error& reason);
     Committed finish_commit(const WriteSessionRow& row, const std::shared_ptr<SessionBackend>& backend,
                             const Progress& progress);
 

@@ -81,7 +81,7 @@ class LabCycle : public LabTest {
     void TearDown() override {
         if (vcenter_) {
             vcenter_->power_off(moref_, {});
-            vcenter_->sweep_snapshots(moref_, {});
+            vcenter_->sweep_snapshots(moref_, {}, {});
             vcenter_.reset();
         }
         LabTest::TearDown();
@@ -310,7 +310,8 @@ TEST_F(LabCycle, RemovesItsLeftOverAndOnlyThat) {
     const auto frozen = freeze();
     EXPECT_NE(left->moref(), frozen->moref());
     EXPECT_EQ(LabControl::machine(machine_name).at("snapshots").size(), 1U);
-    EXPECT_THAT(vcenter_->sweep_snapshots(moref_, {}).removed, ElementsAre(frozen->moref()));
+    EXPECT_THAT(vcenter_->sweep_snapshots(moref_, "another-appliance", {}).removed, IsEmpty());
+    EXPECT_THAT(vcenter_->sweep_snapshots(moref_, options().appliance_id, {}).removed, ElementsAre(frozen->name()));
 }
 
 TEST_F(LabCycle, RefusesToReadBelowAForeignSnapshot) {
@@ -320,7 +321,7 @@ TEST_F(LabCycle, RefusesToReadBelowAForeignSnapshot) {
     EXPECT_EQ(error.code(), ErrorCode::conflict);
     EXPECT_EQ(error.native(), "foreign_snapshot");
     EXPECT_THAT(error.cause(), HasSubstr("'foreign'"));
-    EXPECT_THAT(vcenter_->sweep_snapshots(moref_, {}).removed, IsEmpty());
+    EXPECT_THAT(vcenter_->sweep_snapshots(moref_, {}, {}).removed, IsEmpty());
     const auto snapshots = LabControl::machine(machine_name).at("snapshots");
     ASSERT_EQ(snapshots.size(), 1U);
     const auto session = open_session();

@@ -65,9 +65,10 @@ TEST_F(Vcsim, CreatesAndRemovesOnlyOurSnapshot) {
     EXPECT_EQ(list_snapshots(*session, vm, {}).size(), 2U);
     EXPECT_NE(ours.created, Instant{});
 
-    const auto swept = vcenter->sweep_snapshots(vm.id, {});
+    EXPECT_THAT(vcenter->sweep_snapshots(vm.id, "another", {}).removed, testing::IsEmpty());
+    const auto swept = vcenter->sweep_snapshots(vm.id, "appliance", {});
 
-    EXPECT_THAT(swept.removed, testing::ElementsAre(ours.reference.id));
+    EXPECT_THAT(swept.removed, testing::ElementsAre(ours.name));
     EXPECT_THAT(swept.remaining, testing::IsEmpty());
     const auto left = list_snapshots(*session, vm, {});
     ASSERT_EQ(left.size(), 1U);

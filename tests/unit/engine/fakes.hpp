@@ -34,6 +34,7 @@ class FakeSource : public engine::Source {
     int freezes = 0;
     int releases = 0;
     int failing_releases = 0;
+    std::function<void(const std::stop_token&)> on_release;
     int open_readers = 0;
     std::mutex mutex;
     std::optional<Error> freeze_error;
@@ -67,8 +68,11 @@ class FakeFrozen : public engine::FrozenMachine {
         return found->second;
     }
     std::unique_ptr<block::BlockSource> open(const DiskId& id, const std::stop_token&) override;
-    void release(const std::stop_token&) override {
+    void release(const std::stop_token& released_stop) override {
         EXPECT_EQ(source_.open_readers, 0) << "readers must be closed first";
+        if (source_.on_release) {
+            source_.on_release(released_stop);
+        }
         if (source_.failing_releases > 0) {
             --source_.failing_releases;
             throw Error(ErrorCode::external, "the snapshot is stuck");

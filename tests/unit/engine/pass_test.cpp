@@ -257,6 +257,27 @@ TEST_F(Pass, ReleasingIsTriedTwiceAfterSuccess) {
     EXPECT_NE(error.full_text().find("snapshot remained"), std::string::npos);
 }
 
+TEST_F(Pass, AStopWhileTheSnapshotIsRemovedDoesNotLeaveItThere) {
+    int attempts = 0;
+    source.on_release = [&](const std::stop_token& token) {
+        ++attempts;
+        stop.request_stop();
+        if (token.stop_requested()) {
+            throw Error(ErrorCode::cancelled, "removing was stopped");
+        }
+    };
+    run();
+    EXPECT_EQ(attempts, 2) << "once more, with time of its own";
+    expect_equal();
+    expect_clean();
+}
+
+TEST_F(Pass, AStopWhileTheSnapshotIsTakenIsCancelled) {
+    stop.request_stop();
+    EXPECT_EQ(failure().code(), ErrorCode::cancelled);
+    expect_clean();
+}
+
 TEST_F(Pass, ProgressRisesThroughTheStages) {
     std::vector<std::string> stages;
     Bytes last = 0;

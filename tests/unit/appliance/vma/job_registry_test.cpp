@@ -1,8 +1,10 @@
 #include "appliance/vma/job_registry.hpp"
 
+#include <csignal>
 #include <filesystem>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "appliance/vma/routes.hpp"
 #include "base/json_fields.hpp"
@@ -48,6 +50,7 @@ class FakeRunner : public EngineRunner {
         EngineExit exit{.code = 0, .signal = 0, .last_output = ""};
         bool holds = false;
         std::string line_when_stopped{};
+        std::optional<Error> failure{};
     };
     std::map<std::string, Play> plays;
     std::map<std::string, std::string> orders;
@@ -63,6 +66,9 @@ class FakeRunner : public EngineRunner {
         }
         for (const std::string& line : play.lines) {
             on_event(line);
+        }
+        if (play.failure) {
+            throw *play.failure;
         }
         std::unique_lock lock(mutex_);
         if (play.holds && !changed_.wait(lock, stop, [&] { return released_; })) {
@@ -110,6 +116,30 @@ std::string result_line() {
 std::string error_line(ErrorCode code) {
     return contracts::engine_event_line(contracts::EngineError{contracts::to_json(Error(code, "it broke"))});
 }
+
+std::string stage_line(const std::string& stage) {
+    return contracts::engine_event_line(contracts::EngineProgress{stage, "", 0, 0, {}});
+}
+
+/// While it lives no file can grow: what a full disk does to the state folder, for any user and without a disk.
+class FullDisk {
+  public:
+    FullDisk() : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        const rlimit none{0, before_.rlim_max};
+        ::setrlimit(RLIMIT_FSIZE, &none);
+    }
+    ~FullDisk() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        std::signal(SIGXFSZ, handler_);
+    }
+    FullDisk(const FullDisk&) = delete;
+    FullDisk& operator=(const FullDisk&) = delete;
+
+  private:
+    void (*handler_)(int);
+    rlimit before_{};
+};
 
 std::string progress_line(Bytes done, Bytes total) {
     return contracts::engine_event_line(contracts::EngineProgress{
@@ -240,6 +270,103 @@ TEST_F(Registry, TheSnapshotOfADeadEngineIsRemoved) {
     EXPECT_NE(error.full_text().find("signal 9"), std::string::npos);
     EXPECT_NE(error.full_text().find("last words"), std::string::npos);
     EXPECT_NE(error.full_text().find("snapshot was removed"), std::string::npos);
+}
+
+TEST_F(Registry, AnEngineThatDiesInAnyStageAfterConnectingIsSweptAfter) {
+    for (const char* stage :
+         {"Enabling change tracking", "Taking snapshot", "Measuring", "Copying", "Flushing", "Removing snapshot"}) {
+        gateway.swept.clear();
+        const std::string id = "job-" + std::to_string(registry->list().size());
+        runner.plays[id] = {.lines = {stage_line("Connecting"), stage_line(stage)},
+                            .exit = {.code = -1, .signal = 9, .last_output = ""}};
+        registry->start(request(id, "vm-1"));
+        await(id, "interrupted");
+        EXPECT_EQ(gateway.swept, (std::vector<std::string>{"vm-1"})) << stage;
+    }
+    gateway.swept.clear();
+    runner.plays["early"] = {.lines = {stage_line("Connecting")},
+                             .exit = {.code = -1, .signal = 9, .last_output = ""}};
+    registry->start(request("early", "vm-1"));
+    await("early", "interrupted");
+    EXPECT_TRUE(gateway.swept.empty()) << "nothing had been changed";
+}
+
+TEST_F(Registry, ARunnerThatFailsInTheMiddleIsSweptAfter) {
+    runner.plays["1"] = {.lines = {stage_line("Copying")}, .failure = Error(ErrorCode::external, "poll failed")};
+    registry->start(request("1"));
+    await("1", "failed");
+    EXPECT_EQ(gateway.swept, (std::vector<std::string>{"vm-1"}));
+    const Error error = contracts::error_from(*registry->progress(JobId{"1"}).error);
+    EXPECT_NE(error.full_text().find("snapshot was removed"), std::string::npos) << error.full_text();
+}
+
+TEST_F(Registry, NoLineOfAnEngineEndsTheCopy) {
+    runner.plays["1"] = {.lines = {"", "{", "[]", "5", R"({"type":7})", R"({"type":"progress","stage":[]})",
+                                   R"({"type":"progress","stage":"x","disks":5})", R"({"type":"digests","disk_id":"d"})",
+                                   R"({"type":"result","result":[]})", std::string(100'000, '['), result_line()}};
+    registry->start(request("1"));
+    await("1", "completed");
+}
+
+TEST_F(Registry, AMachineThatIsReadFromIsNotSwept) {
+    const http::Router router = make_router(*registry, gateway, Secret{"token"});
+    http::ServerRequest sweep;
+    sweep.method = "POST";
+    sweep.path = "/api/v1/snapshots/sweep";
+    sweep.headers["authorization"] = "Bearer token";
+    sweep.body = R"({"vcenter":"https://vc/sdk","username":"u","password":"p","moref":"vm-1"})";
+    runner.plays["1"] = {.lines = {snapshot_line(), result_line()}, .holds = true};
+    registry->start(request("1"));
+    EXPECT_EQ(router.handle(sweep).status, 409);
+    EXPECT_TRUE(gateway.swept.empty());
+    runner.release();
+    await("1", "completed");
+    EXPECT_EQ(router.handle(sweep).status, 200);
+}
+
+TEST_F(Registry, OnAFullDiskNoJobStartsAndARunningOneEnds) {
+    runner.plays["1"] = {.lines = {result_line()}, .holds = true};
+    runner.plays["2"] = {.lines = {result_line()}};
+    registry->start(request("1"));
+    {
+        const FullDisk full;
+        try {
+            registry->start(request("2"));
+            ADD_FAILURE() << "the job started";
+        } catch (const Error& error) {
+            EXPECT_NE(error.full_text().find("not started"), std::string::npos);
+            EXPECT_NE(error.advice().remedy.find("state folder"), std::string::npos);
+            EXPECT_TRUE(error.advice().retry_safe);
+        }
+        runner.release();
+        await("1", "completed");
+        EXPECT_EQ(registry->list().size(), 1U);
+    }
+    registry->start(request("2"));
+    await("2", "completed");
+    open();
+    EXPECT_EQ(registry->progress(JobId{"1"}).state, "interrupted") << "its end was not written: it is repeated";
+    EXPECT_EQ(registry->progress(JobId{"2"}).state, "completed");
+}
+
+TEST_F(Registry, OnAFullDiskTheServiceStarts) {
+    contracts::PassProgress left;
+    left.job_id = JobId{"9"};
+    left.state = "running";
+    registry.reset();
+    JobStore(folder).save(left);
+    const FullDisk full;
+    open();
+    EXPECT_EQ(registry->progress(JobId{"9"}).state, "interrupted");
+}
+
+TEST_F(Registry, AJobFileWithAPathForAnIdIsLeftAlone) {
+    contracts::PassProgress odd;
+    odd.job_id = JobId{"../outside"};
+    odd.state = "completed";
+    os::write_file_atomically(folder + "/odd.json", json::dump(contracts::to_json(odd)));
+    open();
+    EXPECT_TRUE(registry->list().empty());
 }
 
 TEST_F(Registry, AStoppedJobIsCancelled) {

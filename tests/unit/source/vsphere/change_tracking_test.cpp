@@ -65,6 +65,19 @@ TEST(ChangedAreas, TwoThousandAreasInAWindowAreAllKept) {
     EXPECT_EQ(areas.back(), (Range{3999 * step, 64 * KiB}));
 }
 
+TEST(ChangedAreas, MoreThanAreWorthAnIncrementLeadToAFullCopy) {
+    constexpr Bytes step = 128 * KiB;
+    AreaWindow window{0, MiB * step, std::vector<Range>(MiB, Range{0, 1})};
+    const auto error = error_of([&] {
+        collect_areas(Bytes{64} * MiB * step, [&](Bytes start) {
+            window.start = start;
+            return window;
+        });
+    });
+    EXPECT_EQ(error.code(), ErrorCode::corrupt);
+    EXPECT_EQ(error.native(), "ChangeTrackingReset");
+}
+
 class AreaQueries : public testing::Test {
   protected:
     std::vector<Range> ask(const std::string& since) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <filesystem>
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -10,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/retry.hpp"
 #include "source/vsphere/private_folder.hpp"
 
 namespace mk::vsphere {
@@ -95,6 +97,33 @@ TEST(Relay_, ClosesTheClientWhenNobodyListens) {
     const Relay relay(folder.file("relay.sock"), "127.0.0.1", port);
     const auto client = connect_to(relay.socket_path());
     EXPECT_EQ(receive_all(client.get()), "");
+}
+
+std::ptrdiff_t open_descriptors() {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+}
+
+/// Otherwise it would spin until a server that has vanished times out.
+TEST(Relay_, DropsAConnectionWhoseClientIsGoneAlthoughTheServerStays) {
+    const PrivateFolder folder;
+    const os::Descriptor listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+    ASSERT_EQ(::listen(listener.get(), 1), 0);
+    ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    const Relay relay(folder.file("relay.sock"), "127.0.0.1", ntohs(address.sin_port));
+    auto client = connect_to(relay.socket_path());
+    ASSERT_EQ(::send(client.get(), "a", 1, MSG_NOSIGNAL), 1);
+    const os::Descriptor server(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    std::array<char, 1> one{};
+    ASSERT_EQ(::recv(server.get(), one.data(), 1, MSG_WAITALL), 1);
+    const auto before = open_descriptors();
+    client.close();
+    EXPECT_NO_THROW(wait_until([&] { return open_descriptors() <= before - 2; }, std::chrono::milliseconds{2},
+                               std::chrono::seconds{20}, {}, "the relay kept the connection"));
 }
 
 TEST(Relay_, EndsWithOpenConnections) {
