@@ -1,6 +1,6 @@
 // migratekit-engine --parent PID --appliance-id ID [--vddk-library-folder FOLDER]: copies one machine once. The order
-// comes as JSON on stdin, events go to stdout, the log to stderr (contracts/engine_api.hpp). SIGTERM, or the death of the parent, stops the copy and
-// removes the snapshot.
+// comes as JSON on stdin, events go to stdout, the log to stderr (contracts/engine_api.hpp). SIGTERM, or the death of
+// the parent, stops the copy and removes the snapshot.
 
 #include <cerrno>
 #include <csignal>

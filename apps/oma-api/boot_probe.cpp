@@ -12,8 +12,6 @@ namespace mk::oma {
 
 namespace {
 
-constexpr auto probe_interval = std::chrono::seconds{2};
-constexpr auto answer_limit = std::chrono::seconds{5};
 constexpr std::size_t evidence_length = 400;
 
 struct Probe {
@@ -44,16 +42,17 @@ Probe parse(const std::string& text) {
 }
 
 /// What the guest answered, or nothing. Not connecting is no answer: it may still be booting.
-std::optional<std::string> answer_of(const std::string& address, const Probe& probe, const std::stop_token& stop) {
+std::optional<std::string> answer_of(const std::string& address, const Probe& probe, std::chrono::milliseconds limit,
+                                     const std::stop_token& stop) {
     try {
         if (probe.http) {
             const auto url = "http://" + address + ":" + std::to_string(probe.port) + probe.path;
             const auto response = http::Client().send(
-                {.method = "GET", .url = url, .headers = {}, .body = {}, .limit = answer_limit}, stop);
+                {.method = "GET", .url = url, .headers = {}, .body = {}, .limit = limit}, stop);
             return "HTTP " + std::to_string(response.status) + " from " + url + ": " +
                    response.body.substr(0, evidence_length);
         }
-        const auto greeting = os::read_greeting(address, probe.port, answer_limit);
+        const auto greeting = os::read_greeting(address, probe.port, limit);
         return "TCP " + address + ":" + std::to_string(probe.port) + " said: " + greeting.substr(0, evidence_length);
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled) {
@@ -91,14 +90,14 @@ failover::BootEvidence BootProbe::observe(const failover::CloudMachine& machine,
         wait_until(
             [&] {
                 for (const auto& address : addresses) {
-                    if (const auto answer = answer_of(address, wanted, stop)) {
+                    if (const auto answer = answer_of(address, wanted, pacing_.answer_limit, stop)) {
                         seen = *answer;
                         return true;
                     }
                 }
                 return false;
             },
-            probe_interval, limit, stop, "no answer");
+            pacing_.interval, limit, stop, "no answer");
     } catch (const Error& error) {
         if (error.code() != ErrorCode::timeout) {
             throw;

@@ -5,7 +5,6 @@
 #include "base/log.hpp"
 #include "own_machine.hpp"
 #include "target/cloudstack/discovery_commands.hpp"
-#include "target/cloudstack/machine_commands.hpp"
 
 namespace mk::oma {
 
@@ -26,6 +25,10 @@ failover::CloudMachine machine_from(const cloudstack::MachineInfo& info) {
     }
     return machine;
 }
+
+constexpr const char* tag_key = "migratekit.context";
+/// CloudStack's clock may go wrong by this much: it refuses requests that are signed further off (section 2.2).
+constexpr auto clock_tolerance = std::chrono::minutes{5};
 
 bool is_refused_expunge(const Error& error) {
     return error.code() == ErrorCode::forbidden || error.native() == "531";
@@ -48,13 +51,92 @@ std::optional<failover::CloudMachine> CloudMachinesAdapter::find(const CloudMach
 std::optional<failover::CloudMachine> CloudMachinesAdapter::find_by_name(const std::string& name,
                                                                          const std::stop_token& stop) {
     const cloudstack::Client client(endpoint_of(settings_.require()));
-    const auto found = cloudstack::MachineCommands(client).list_named(name, stop);
+    const cloudstack::MachineCommands machines(client);
+    auto found = machines.list_named(name, stop);
+    if (entry_of(name)) {
+        std::erase_if(found, [&](const auto& machine) { return !is_ours(machine, machines, stop); });
+    }
+    // One that is destroyed already may share the name with its successor.
+    std::stable_partition(found.begin(), found.end(), [](const auto& machine) { return machine.state != "Destroyed"; });
     return found.empty() ? std::nullopt : std::optional(machine_from(found.front()));
+}
+
+std::optional<ledger::Entry> CloudMachinesAdapter::entry_of(const std::string& name) const {
+    for (const auto& entry : ledger_.open_entries()) {
+        if (entry.kind == "machine" && entry.name == name) {
+            return entry;
+        }
+    }
+    return std::nullopt;
+}
+
+bool CloudMachinesAdapter::is_ours(const cloudstack::MachineInfo& machine, const cloudstack::MachineCommands& machines,
+                                   const std::stop_token& stop) const {
+    const auto entry = entry_of(machine.name);
+    const auto job = entry ? failovers_.find(entry->job_id) : std::nullopt;
+    const bool is_recorded =
+        (entry && entry->object_id == machine.id.value) || (job && job->destination_vm_id == machine.id);
+    if (is_recorded) {
+        return true;
+    }
+    // An older one is of an earlier failover: its name and its tag say nothing about this one.
+    const bool is_old = entry && (!machine.created || *machine.created + clock_tolerance < entry->created);
+    if (is_old) {
+        return false;
+    }
+    if (const auto tag = machines.find_tag(machine.id, tag_key, stop)) {
+        return !entry || *tag == entry->vm_context_id.value;
+    }
+    // Deployed, but cut off before it was tagged and recorded.
+    return job && machine.display_name.starts_with(job->source_vm_name);
+}
+
+void CloudMachinesAdapter::require_ours(const cloudstack::MachineInfo& machine,
+                                        const cloudstack::MachineCommands& machines,
+                                        const std::stop_token& stop) const {
+    if (!is_ours(machine, machines, stop)) {
+        throw Error(ErrorCode::conflict,
+                    "the machine " + machine.name + " (" + machine.id.value + ") in CloudStack was not made by us",
+                    {.consequence = "Nothing was done to it.",
+                     .remedy = "Rename it in CloudStack if it is somebody else's. If it is ours, tag it with " +
+                               std::string(tag_key) + ". Then repeat.",
+                     .retry_safe = true});
+    }
+}
+
+/// deploy() adopts a machine of that name: right for one whose deployment was not answered, and for no other.
+void CloudMachinesAdapter::refuse_others(const std::string& name, const cloudstack::MachineCommands& machines,
+                                         const std::stop_token& stop) const {
+    const auto entry = entry_of(name);
+    for (const auto& existing : machines.list_named(name, stop)) {
+        const bool is_of_this_order = entry && entry->object_id.empty() && is_ours(existing, machines, stop);
+        if (existing.state != "Destroyed" && !is_of_this_order) {
+            throw Error(ErrorCode::conflict, "CloudStack has a machine named " + name + " already",
+                        {.consequence = "No machine was made.",
+                         .remedy = "Rename or remove that machine, then repeat.",
+                         .retry_safe = true});
+        }
+    }
+}
+
+/// Marks the machine as ours. Without the right to tag the ledger has to do.
+void CloudMachinesAdapter::tag(const CloudMachineId& id, const std::string& name,
+                               const cloudstack::MachineCommands& machines, const std::stop_token& stop) const {
+    const auto entry = entry_of(name);
+    try {
+        if (!machines.find_tag(id, tag_key, stop)) {
+            machines.tag(id, tag_key, entry ? entry->vm_context_id.value : name, stop);
+        }
+    } catch (const Error& error) {
+        log::warn("machine={} could not be tagged; the ledger knows it: {}", id.value, error.cause());
+    }
 }
 
 failover::CloudMachine CloudMachinesAdapter::create(const failover::MachineOrder& order, const std::stop_token& stop) {
     const auto settings = settings_.require();
     const cloudstack::Client client(endpoint_of(settings));
+    const cloudstack::MachineCommands machines(client);
+    refuse_others(order.name, machines, stop);
     cloudstack::Deploy deploy;
     deploy.name = order.name;
     deploy.display_name = order.display_name;
@@ -74,7 +156,9 @@ failover::CloudMachine CloudMachinesAdapter::create(const failover::MachineOrder
             deploy.cpu_mhz = offering.cpu_mhz == 0 ? 1000 : 0;
         }
     }
-    return machine_from(cloudstack::MachineCommands(client).deploy(deploy, stop));
+    const auto made = machines.deploy(deploy, stop);
+    tag(made.id, order.name, machines, stop);
+    return machine_from(made);
 }
 
 failover::CloudMachine CloudMachinesAdapter::start(const CloudMachineId& id, const std::stop_token& stop) {
@@ -87,6 +171,7 @@ void CloudMachinesAdapter::stop(const CloudMachineId& id, const std::stop_token&
     const cloudstack::MachineCommands machines(client);
     const auto found = machines.find(id, stop_token);
     if (found && found->state != "Stopped" && found->state != "Destroyed") {
+        require_ours(*found, machines, stop_token);
         machines.stop(id, true, stop_token);
     }
 }
@@ -94,9 +179,11 @@ void CloudMachinesAdapter::stop(const CloudMachineId& id, const std::stop_token&
 bool CloudMachinesAdapter::destroy(const CloudMachineId& id, const std::stop_token& stop) {
     const cloudstack::Client client(endpoint_of(settings_.require()));
     const cloudstack::MachineCommands machines(client);
-    if (!machines.find(id, stop)) {
+    const auto found = machines.find(id, stop);
+    if (!found) {
         return true;
     }
+    require_ours(*found, machines, stop);
     try {
         machines.destroy(id, true, stop);
         return true;

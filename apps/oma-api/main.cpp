@@ -58,10 +58,10 @@ struct Oma {
           pass_use{database,    job_log,      ledger, machines, recovery_points,
                    credentials, replications, vma,    volumes,  clock},
           replication(pass_use),
-          cloud(cloudstack),
+          failovers(database, clock),
+          cloud(cloudstack, ledger, failovers),
           guest(guest_tools(config)),
           final_sync(pass_use),
-          failovers(database, clock),
           failover({job_log, ledger, machines, recovery_points, credentials, networks, cloudstack, failovers, volumes,
                     cloud, guest, boot, vma, final_sync, clock}) {}
 
@@ -102,11 +102,11 @@ struct Oma {
     replication::ReplicationRepository replications;
     replication::Collaborators pass_use;
     replication::ReplicationService replication;
+    failover::FailoverRepository failovers;
     oma::CloudMachinesAdapter cloud;
     oma::VirtV2vPreparation guest;
     oma::BootProbe boot;
     oma::PassFinalSync final_sync;
-    failover::FailoverRepository failovers;
     failover::FailoverService failover;
 };
 

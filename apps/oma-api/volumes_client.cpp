@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_fields.hpp"
-#include "base/retry.hpp"
 #include "contracts/vma_api.hpp"
 #include "http/api_client.hpp"
 
@@ -11,9 +10,6 @@ namespace mk::oma {
 
 namespace {
 
-constexpr auto poll_interval = std::chrono::milliseconds{300};
-/// A daemon that cannot be asked for this long is not just restarting.
-constexpr auto patience = std::chrono::seconds{60};
 constexpr int most_restarts = 5;
 /// Digests per request: the daemon takes bodies of 1 MiB.
 constexpr std::size_t ranges_per_request = 4000;
@@ -33,17 +29,17 @@ std::string session_path(const WriteSessionId& session) {
 
 }  // namespace
 
-VolumesClient::VolumesClient(std::string base_url, Secret token)
-    : base_url_(std::move(base_url)), token_(std::move(token)) {}
+VolumesClient::VolumesClient(std::string base_url, Secret token, Pacing pacing)
+    : base_url_(std::move(base_url)), token_(std::move(token)), pacing_(pacing) {}
 
 contracts::Operation VolumesClient::follow(const std::string& operation_id, const Report& report,
                                            const std::stop_token& stop) {
     std::string last_detail;
     for (;;) {
         contracts::Operation operation;
-        retry({.give_up_after = patience}, {}, [&] {
-            operation =
-                contracts::operation_from(client_for(base_url_, token_).get("/api/v1/operations/" + operation_id));
+        retry(pacing_.patience, stop, [&] {
+            operation = contracts::operation_from(
+                client_for(base_url_, token_).get("/api/v1/operations/" + operation_id, stop));
         });
         if (report && !operation.detail.empty() && operation.detail != last_detail) {
             last_detail = operation.detail;
@@ -52,7 +48,7 @@ contracts::Operation VolumesClient::follow(const std::string& operation_id, cons
         if (operation.state != "running") {
             return operation;
         }
-        if (!pause(poll_interval, stop)) {
+        if (!pause(pacing_.poll, stop)) {
             throw Error(ErrorCode::cancelled, "stopped while the Volume Daemon was working",
                         {.consequence = "The daemon finishes what it is doing.", .retry_safe = true});
         }
@@ -64,7 +60,7 @@ Json VolumesClient::operate(const std::string& method, const std::string& path, 
     for (int attempt = 1;; ++attempt) {
         Json started;
         // Safe to repeat: the daemon reads reality before it acts.
-        retry({.give_up_after = patience}, stop, [&] {
+        retry(pacing_.patience, stop, [&] {
             auto client = client_for(base_url_, token_);
             started = method == "DELETE" ? client.remove(path, stop) : client.post(path, body, stop);
         });

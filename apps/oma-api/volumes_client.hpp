@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "base/retry.hpp"
 #include "base/secret.hpp"
 #include "control/failover/ports.hpp"
 #include "control/replication/ports.hpp"
@@ -15,7 +16,13 @@ class VolumesClient : public replication::ReplicaVolumes, public failover::Failo
   public:
     using Report = std::function<void(const std::string&)>;
 
-    VolumesClient(std::string base_url, Secret token);
+    struct Pacing {
+        std::chrono::milliseconds poll{300};
+        /// A daemon that cannot be asked for this long is not just restarting.
+        RetryPolicy patience{.give_up_after = std::chrono::seconds{60}};
+    };
+    VolumesClient(std::string base_url, Secret token, Pacing pacing);
+    VolumesClient(std::string base_url, Secret token) : VolumesClient(std::move(base_url), std::move(token), Pacing{}) {}
 
     std::vector<contracts::Volume> volumes_of(const VmContextId& vm, const std::stop_token& stop) override;
     contracts::Volume create(const contracts::CreateVolume& request, const std::stop_token& stop) override;
@@ -56,6 +63,7 @@ class VolumesClient : public replication::ReplicaVolumes, public failover::Failo
 
     std::string base_url_;
     Secret token_;
+    Pacing pacing_;
 };
 
 }  // namespace mk::oma

@@ -23,9 +23,14 @@ namespace {
 
 using namespace mk;
 
-const std::set<std::string> known_keys{
-    "listen",       "token_file",     "state_folder",             "engine",
-    "appliance_id", "limits.engines", "limits.discovery_seconds", "readers.vddk_library_folder"};
+const std::set<std::string> known_keys{"listen",
+                                       "token_file",
+                                       "state_folder",
+                                       "engine",
+                                       "appliance_id",
+                                       "limits.engines",
+                                       "limits.discovery_seconds",
+                                       "readers.vddk_library_folder"};
 
 std::string config_path(int argc, char** argv) {
     if (argc == 3 && std::string(argv[1]) == "--config") {
@@ -70,7 +75,8 @@ std::string appliance_id(const Config& config) {
 vsphere::ReaderOptions reader_options(const Config& config) {
     const std::string folder = config.get("readers.vddk_library_folder", "");
     if (!folder.empty() && !std::filesystem::is_directory(folder)) {
-        throw Error(ErrorCode::not_found, "the key 'readers.vddk_library_folder' names " + folder + ", which is no folder",
+        throw Error(ErrorCode::not_found,
+                    "the key 'readers.vddk_library_folder' names " + folder + ", which is no folder",
                     {.remedy = "Name the folder into which VDDK was unpacked (it contains lib64), or remove the key."});
     }
     return {.vddk_library_folder = folder.empty() ? "" : std::filesystem::absolute(folder).string()};
@@ -78,9 +84,10 @@ vsphere::ReaderOptions reader_options(const Config& config) {
 
 void warn_without_vddk(const vsphere::ReaderOptions& options, const std::vector<std::string>& readers) {
     if (!options.vddk_library_folder.empty() && std::find(readers.begin(), readers.end(), "vddk") == readers.end()) {
-        log::warn("event=vddk_not_usable folder={}: nbdkit has no vddk plugin, or it cannot load the library there; disks "
-                  "are read over HTTPS. 'nbdkit vddk --dump-plugin libdir={}' says more",
-                  options.vddk_library_folder, options.vddk_library_folder);
+        log::warn(
+            "event=vddk_not_usable folder={}: nbdkit has no vddk plugin, or it cannot load the library there; disks "
+            "are read over HTTPS. 'nbdkit vddk --dump-plugin libdir={}' says more",
+            options.vddk_library_folder, options.vddk_library_folder);
     }
 }
 

@@ -4,6 +4,8 @@
 
 #include <optional>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -12,11 +14,26 @@
 
 namespace mk::json {
 
-/// The field's value as T. Throws Error{invalid} when it is absent, null or of another type.
+/// True when the integer in `value` is one that T can hold; the library itself would cut it to size, and take fractions
+/// and booleans as well.
+template <class T>
+bool holds_integer(const Json& value) {
+    if (value.is_number_unsigned()) {
+        return std::in_range<T>(value.get<std::uint64_t>());
+    }
+    return value.is_number_integer() && std::in_range<T>(value.get<std::int64_t>());
+}
+
+/// The field's value as T. Throws Error{invalid} when it is absent, null, of another type, or no integer that T holds.
 template <class T>
 T require(const Json& object, const char* field) {
     if (!object.is_object() || !object.contains(field) || object.at(field).is_null()) {
         throw Error(ErrorCode::invalid, std::string("the field '") + field + "' is missing");
+    }
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+        if (!holds_integer<T>(object.at(field))) {
+            throw Error(ErrorCode::invalid, std::string("the field '") + field + "' is no whole number in range");
+        }
     }
     try {
         return object.at(field).get<T>();

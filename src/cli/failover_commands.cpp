@@ -1,4 +1,4 @@
-// failover check, test, finish, live; cleanup run.
+// failover check, test, finish, live, commit, back; cleanup run.
 
 #include <nlohmann/json.hpp>
 
@@ -111,6 +111,27 @@ ExitCode live(Session& session, const Input& input) {
     return started(session, input, {session.api().post("/api/v1/failover/live", body)});
 }
 
+/// commit and back: typed name, one machine, nothing else to choose.
+ExitCode end_live(Session& session, const Input& input, const std::string& path, const std::string& consequences) {
+    const auto machine = session.api().get(vm_path(input.text("VM")));
+    const auto name = json::require<std::string>(machine, "name");
+    require_confirmation(session, input, name, consequences);
+    return started(session, input,
+                   {session.api().post(path, {{"context_id", json::require<std::string>(machine, "context_id")}})});
+}
+
+ExitCode commit(Session& session, const Input& input) {
+    return end_live(session, input, "/api/v1/failover/commit",
+                    "The snapshots of the copy are deleted and replication ends. The machine in CloudStack and its "
+                    "volumes stay.\nAfter this there is no way back to the source through MigrateKit.");
+}
+
+ExitCode go_back(Session& session, const Input& input) {
+    return end_live(session, input, "/api/v1/failover/back",
+                    "The machine in CloudStack is stopped and deleted, the copy is reverted, and the source is started "
+                    "if the failover shut it down.\nWhatever was written in CloudStack since the failover is lost.");
+}
+
 ExitCode clean_up(Session& session, const Input& input) {
     return started(session, input,
                    {session.api().post("/api/v1/failover/cleanup", {{"context_id", input.text("VM")}})});
@@ -164,6 +185,15 @@ Command live_command() {
             .run = live};
 }
 
+Command ending_command(const char* words, const char* summary, const char* example, decltype(&commit) run) {
+    return {.words = words,
+            .summary = summary,
+            .example = example,
+            .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+            .options = with_wait({{"--confirm", "NAME", "the machine's name; asked for on a terminal"}}),
+            .run = run};
+}
+
 }  // namespace
 
 std::vector<Command> failover_commands() {
@@ -177,6 +207,11 @@ std::vector<Command> failover_commands() {
                                    {"--note", "TEXT", "kept with the verdict"}}),
              .run = finish},
             live_command(),
+            ending_command("failover commit",
+                           "Ends a live failover for good: its snapshots are deleted, the machine stays in CloudStack.",
+                           "migratekit failover commit pg-db-01 --confirm pg-db-01 --wait", commit),
+            ending_command("failover back", "Takes a live failover back: cloud machine off, copy reverted, source on.",
+                           "migratekit failover back pg-db-01 --confirm pg-db-01 --wait", go_back),
             {.words = "cleanup run",
              .summary = "Rolls back what a broken failover left; never deletes replicated data.",
              .example = "migratekit cleanup run erp-02 --wait",

@@ -70,10 +70,12 @@ ExitCode remove(Session& session, const Input& input) {
     auto& api = session.api();
     const auto machine = api.get(vm_path(input.text("VM")));
     const auto name = json::require<std::string>(machine, "name");
+    const bool is_committed = value_or<std::string>(machine, "status", "") == "committed";
     const bool keep = input.has("--keep-volumes");
-    require_confirmation(session, input, name,
-                         name + " leaves management. The source is not touched. " +
-                             (keep ? "Its volumes stay in CloudStack." : "Its volumes in CloudStack are deleted."));
+    require_confirmation(
+        session, input, name,
+        name + " leaves management. The source is not touched. " +
+            (keep || is_committed ? "Its volumes stay in CloudStack." : "Its volumes in CloudStack are deleted."));
     api.allow_long_calls();
     const auto answer =
         api.remove(vm_path(json::require<std::string>(machine, "context_id"), keep ? "?keep_volumes=true" : ""));
@@ -121,39 +123,38 @@ ExitCode watch(Session& session, const Input& input) {
 }  // namespace
 
 std::vector<Command> vm_commands() {
-    return {
-        {.words = "vm list",
-         .summary = "Managed machines with status and next step.",
-         .example = "migratekit vm list --status failed,cleanup_required",
-         .options = {{"--status", "STATUS", "only these, separated by commas, e.g. ready_for_failover,failed", false,
-                      true}},
-         .run = list},
-        {.words = "vm show",
-         .summary = "Everything about one machine.",
-         .example = "migratekit vm show app-01",
-         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-         .run = show},
-        {.words = "vm add",
-         .summary = "Takes machines of a vCenter into management; nothing is copied unless --sync is given.",
-         .example = "migratekit vm add app-01 --sync --wait",
-         .arguments = {{"SOURCE", "name, inventory path or instance UUID at the source", true}},
-         .options = with_wait({{"--vcenter", "NAME", "which vCenter; not needed when there is only one"},
-                               {"--sync", "", "start the first sync"}}),
-         .run = add},
-        {.words = "vm remove",
-         .summary =
-             "Takes a machine out of management; deletes its copy unless told otherwise. The source is not touched.",
-         .example = "migratekit vm remove app-01 --confirm app-01",
-         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-         .options = {{"--keep-volumes", "", "leave the volumes in CloudStack"},
-                     {"--confirm", "NAME", "the machine's name; asked for on a terminal"}},
-         .run = remove},
-        {.words = "vm watch",
-         .summary = "Follows a machine and its jobs until Ctrl C.",
-         .example = "migratekit vm watch app-01",
-         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-         .options = {{"--timeout", "TIME", "stop after this time, e.g. 2h"}},
-         .run = watch}};
+    return {{.words = "vm list",
+             .summary = "Managed machines with status and next step.",
+             .example = "migratekit vm list --status failed,cleanup_required",
+             .options = {{"--status", "STATUS", "only these, separated by commas, e.g. ready_for_failover,failed",
+                          false, true}},
+             .run = list},
+            {.words = "vm show",
+             .summary = "Everything about one machine.",
+             .example = "migratekit vm show app-01",
+             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+             .run = show},
+            {.words = "vm add",
+             .summary = "Takes machines of a vCenter into management; nothing is copied unless --sync is given.",
+             .example = "migratekit vm add app-01 --sync --wait",
+             .arguments = {{"SOURCE", "name, inventory path or instance UUID at the source", true}},
+             .options = with_wait({{"--vcenter", "NAME", "which vCenter; not needed when there is only one"},
+                                   {"--sync", "", "start the first sync"}}),
+             .run = add},
+            {.words = "vm remove",
+             .summary = "Takes a machine out of management; deletes its copy unless told otherwise or committed. The "
+                        "source is not touched.",
+             .example = "migratekit vm remove app-01 --confirm app-01",
+             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+             .options = {{"--keep-volumes", "", "leave the volumes in CloudStack"},
+                         {"--confirm", "NAME", "the machine's name; asked for on a terminal"}},
+             .run = remove},
+            {.words = "vm watch",
+             .summary = "Follows a machine and its jobs until Ctrl C.",
+             .example = "migratekit vm watch app-01",
+             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+             .options = {{"--timeout", "TIME", "stop after this time, e.g. 2h"}},
+             .run = watch}};
 }
 
 }  // namespace mk::cli

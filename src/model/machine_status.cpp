@@ -42,25 +42,29 @@ constexpr words::Table<S, 12> labels{{
     {S::cleanup_required, "Cleanup required"},
 }};
 
-constexpr words::Table<A, 7> actions{{
+constexpr words::Table<A, 9> actions{{
     {A::sync, "sync"},
     {A::full_sync, "full_sync"},
     {A::test_failover, "test_failover"},
     {A::finish_test, "finish_test"},
     {A::live_failover, "live_failover"},
+    {A::commit, "commit"},
+    {A::go_back, "go_back"},
     {A::cleanup, "cleanup"},
     {A::remove, "remove"},
 }};
 
 const std::vector<S>& followers(S from) {
     // A failover that fails before it changed anything, or undid itself, goes straight back to ready.
-    // A first sync that was stopped before its first recovery point leaves a machine that is not replicated.
+    // A first sync that was stopped before its first recovery point leaves a machine that is not replicated,
+    // and so does a removal that broke after its first deletion.
     static const std::vector<std::pair<S, std::vector<S>>> table{
         {S::discovered, {S::initial_sync}},
         {S::initial_sync, {S::ready_for_failover, S::discovered, S::failed, S::cleanup_required}},
         {S::replicating, {S::ready_for_failover, S::failed, S::cleanup_required}},
-        {S::ready_for_failover, {S::replicating, S::initial_sync, S::failing_over_test, S::failing_over_live}},
-        {S::failed, {S::initial_sync, S::replicating, S::failing_over_test, S::failing_over_live}},
+        {S::ready_for_failover,
+         {S::replicating, S::initial_sync, S::failing_over_test, S::failing_over_live, S::discovered}},
+        {S::failed, {S::initial_sync, S::replicating, S::failing_over_test, S::failing_over_live, S::discovered}},
         {S::failing_over_test,
          {S::failed_over_test, S::rolling_back, S::ready_for_failover, S::failed, S::cleanup_required}},
         {S::failed_over_test, {S::rolling_back}},
@@ -85,6 +89,8 @@ std::vector<A> permitted(S status) {
             return {A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove};
         case S::failed_over_test:
             return {A::finish_test};
+        case S::failed_over_live:
+            return {A::commit, A::go_back};
         case S::committed:
             return {A::remove};
         case S::cleanup_required:
@@ -94,39 +100,51 @@ std::vector<A> permitted(S status) {
         case S::failing_over_test:
         case S::rolling_back:
         case S::failing_over_live:
-        case S::failed_over_live:
             return {};
     }
     return {};
 }
 
 /// What is in the way in this state, and the way out.
-std::string obstacle(S status) {
+Refusal obstacle(S status) {
     switch (status) {
         case S::discovered:
-            return "the machine has no recovery point yet; start the first sync";
+            return {"the machine has no recovery point yet", "Start the first sync: migratekit sync start VM"};
         case S::initial_sync:
         case S::replicating:
-            return "a sync is running; wait for its end or stop it";
+            return {"a sync is running", "Wait for its end, or stop it: migratekit sync stop VM"};
         case S::failing_over_test:
-            return "a test failover is starting; wait for it or stop it, which rolls it back";
+            return {"a test failover is starting",
+                    "Wait for it, or stop it: migratekit job cancel JOB; what it has changed is rolled back with: "
+                    "migratekit cleanup run VM"};
         case S::failed_over_test:
-            return "a test is running; finish the test first, which rolls it back";
+            return {"a test is running",
+                    "Finish the test, which rolls it back: migratekit failover finish VM --verdict VERDICT"};
         case S::rolling_back:
-            return "a rollback is running; wait for its end";
+            return {"a rollback is running", "Wait for its end: migratekit vm watch VM"};
         case S::failing_over_live:
-            return "a live failover is running; wait for its end";
+            return {"a live failover is running",
+                    "Wait for it, or stop it: migratekit job cancel JOB; what it has changed is rolled back with: "
+                    "migratekit cleanup run VM"};
         case S::failed_over_live:
-            return "the machine runs in the cloud; commit the failover or go back first";
+            return {"the machine runs in the cloud",
+                    "Keep it there: migratekit failover commit VM; or return to the source: migratekit failover back "
+                    "VM"};
         case S::committed:
-            return "the machine was migrated; all that is left is to remove it from management";
+            return {"the machine was migrated and its failover is committed",
+                    "All that is left is to remove it from management: migratekit vm remove VM"};
         case S::cleanup_required:
-            return "an operation left something behind; clean up first";
+            return {"an operation left something behind", "Clean up first: migratekit cleanup run VM"};
         case S::ready_for_failover:
         case S::failed:
-            return "there is nothing of that kind to end; the machine is neither in a test nor in need of cleanup";
+            return {"there is nothing of that kind to end: the machine is neither failed over nor in need of cleanup",
+                    "Nothing needs to be done."};
     }
-    return "the state is unknown";
+    return {"the state is unknown", "Look at it: migratekit vm show VM"};
+}
+
+bool ends_something(A action) {
+    return action == A::finish_test || action == A::commit || action == A::go_back || action == A::cleanup;
 }
 
 }  // namespace
@@ -144,12 +162,11 @@ std::string_view to_string(MachineAction action) {
     return words::word_of(actions, action);
 }
 
-std::optional<std::string> refusal(MachineStatus status, MachineAction action, bool has_recovery_point) {
+std::optional<Refusal> refusal(MachineStatus status, MachineAction action, bool has_recovery_point) {
     const std::vector<A> allowed = permitted(status);
     const bool is_failover = action == A::test_failover || action == A::live_failover;
     if (std::find(allowed.begin(), allowed.end(), action) == allowed.end()) {
-        const bool ends_something = action == A::finish_test || action == A::cleanup;
-        return obstacle(ends_something && status == S::discovered ? S::ready_for_failover : status);
+        return obstacle(ends_something(action) && status == S::discovered ? S::ready_for_failover : status);
     }
     if (is_failover && !has_recovery_point) {
         return obstacle(S::discovered);

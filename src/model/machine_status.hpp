@@ -4,8 +4,9 @@
 //
 //  discovered -> initial_sync -> ready_for_failover <-> replicating
 //  ready -> failing_over_test -> failed_over_test -> rolling_back -> ready
-//  ready -> failing_over_live -> failed_over_live -> committed
+//  ready -> failing_over_live -> failed_over_live -> committed, or -> rolling_back -> ready
 //  any "...ing" state -> failed | cleanup_required when it breaks; cleanup_required -> rolling_back
+//  ready | failed -> discovered when a removal broke after it had begun to delete the copy
 
 #include <optional>
 #include <string>
@@ -28,7 +29,24 @@ enum class MachineStatus {
     cleanup_required,
 };
 
-enum class MachineAction { sync, full_sync, test_failover, finish_test, live_failover, cleanup, remove };
+enum class MachineAction {
+    sync,
+    full_sync,
+    test_failover,
+    finish_test,
+    live_failover,
+    commit,
+    go_back,
+    cleanup,
+    remove,
+};
+
+/// Why an action may not start, and the way out. For the operator; neither part is ever empty. The command line's words
+/// stand with VM for the machine, whose name is not known here.
+struct Refusal {
+    std::string reason;  ///< a cause: "a test is running"
+    std::string remedy;  ///< "Finish the test: migratekit failover finish VM"
+};
 
 std::string_view to_string(MachineStatus status);
 MachineStatus machine_status_from(std::string_view word);
@@ -36,9 +54,9 @@ MachineStatus machine_status_from(std::string_view word);
 std::string_view label(MachineStatus status);
 std::string_view to_string(MachineAction action);
 
-/// Nothing when the action may start in this state; otherwise the reason with what to do instead, for the operator.
+/// Nothing when the action may start in this state.
 /// A failover needs a recovery point; a machine whose last sync failed may still have one.
-std::optional<std::string> refusal(MachineStatus status, MachineAction action, bool has_recovery_point = true);
+std::optional<Refusal> refusal(MachineStatus status, MachineAction action, bool has_recovery_point = true);
 /// Whether the table knows this change. Staying in a state is always legal.
 bool is_legal(MachineStatus from, MachineStatus to);
 /// The next step offered to the operator: "Start first sync", "Test failover" ...; empty for none.

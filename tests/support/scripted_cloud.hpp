@@ -84,28 +84,7 @@ class ScriptedCloud {
         return *found;
     }
 
-  private:
-    using Metadata = std::map<std::string, std::set<std::string>>;
-
-    static Metadata read_metadata() {
-        std::ifstream file(std::string(MK_SOURCE_DIR) + "/lab/cloudstack/apis.json");
-        const auto metadata = json::parse(std::string{std::istreambuf_iterator<char>(file), {}});
-        Metadata known;
-        for (const auto& command : metadata.at("commands")) {
-            auto& names = known[command.at("name")];
-            names = {"command", "response", "apikey", "signatureversion", "expires", "signature"};
-            for (const auto& parameter : command.at("params")) {
-                names.insert(parameter.at("name"));
-            }
-        }
-        return known;
-    }
-
-    ScriptedCloud& add(const std::string& command, Answer answer) {
-        answers_[command].push_back(std::move(answer));
-        return *this;
-    }
-
+    /// One request as it comes over the wire.
     http::Response receive(const http::Request& request) {
         const auto query =
             request.method == "POST" ? "/?" + request.body : request.url.substr(request.url.find('/', 8));
@@ -129,6 +108,28 @@ class ScriptedCloud {
             throw Error(ErrorCode::unavailable, "the connection broke");
         }
         return {.status = answer.status, .headers = {}, .cookies = {}, .body = json::dump(answer.body)};
+    }
+
+  private:
+    using Metadata = std::map<std::string, std::set<std::string>>;
+
+    static Metadata read_metadata() {
+        std::ifstream file(std::string(MK_SOURCE_DIR) + "/lab/cloudstack/apis.json");
+        const auto metadata = json::parse(std::string{std::istreambuf_iterator<char>(file), {}});
+        Metadata known;
+        for (const auto& command : metadata.at("commands")) {
+            auto& names = known[command.at("name")];
+            names = {"command", "response", "apikey", "signatureversion", "expires", "signature"};
+            for (const auto& parameter : command.at("params")) {
+                names.insert(parameter.at("name"));
+            }
+        }
+        return known;
+    }
+
+    ScriptedCloud& add(const std::string& command, Answer answer) {
+        answers_[command].push_back(std::move(answer));
+        return *this;
     }
 
     void check(const CloudRequest& request) const {

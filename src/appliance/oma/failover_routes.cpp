@@ -62,6 +62,20 @@ ServerResponse finish_test(Services& services, const ServerRequest& request) {
     return json_response({{"job_id", job.value}, {"context_id", machine.id.value}}, 202);
 }
 
+ServerResponse go_back(Services& services, const ServerRequest& request) {
+    require_role(request, "operator");
+    const auto machine = machine_of(services, request.json());
+    const auto job = services.failover.go_back(machine.id, actor_of(request));
+    return json_response({{"job_id", job.value}, {"context_id", machine.id.value}}, 202);
+}
+
+ServerResponse commit(Services& services, const ServerRequest& request) {
+    require_role(request, "operator");
+    const auto machine = machine_of(services, request.json());
+    const auto job = services.failover.commit(machine.id, actor_of(request));
+    return json_response({{"job_id", job.value}, {"context_id", machine.id.value}}, 202);
+}
+
 ServerResponse clean_up(Services& services, const ServerRequest& request) {
     require_role(request, "operator");
     const auto machine = machine_of(services, request.json());
@@ -80,6 +94,8 @@ void add_failover_routes(http::Router& router, Services& services) {
                [&services](const ServerRequest& r) { return start_failover(services, r, true); });
     router.add("POST", "/api/v1/failover/finish",
                [&services](const ServerRequest& r) { return finish_test(services, r); });
+    router.add("POST", "/api/v1/failover/back", [&services](const ServerRequest& r) { return go_back(services, r); });
+    router.add("POST", "/api/v1/failover/commit", [&services](const ServerRequest& r) { return commit(services, r); });
     router.add("POST", "/api/v1/failover/cleanup",
                [&services](const ServerRequest& r) { return clean_up(services, r); });
     router.add("GET", "/api/v1/failover/jobs/{job}", [&services](const ServerRequest& request) {

@@ -80,32 +80,19 @@ ServerResponse add_replication(Services& services, const ServerRequest& request)
 
 ServerResponse start_sync(Services& services, const ServerRequest& request) {
     require_role(request, "operator");
-    const auto machine = services.machines.require(request.params.at("id"));
     const auto full = json::value_or<bool>(request.json(), "full", false);
+    const auto machine = services.machines.require(request.params.at("id"));
     const auto job = services.replication.start(machine.id, full, actor_of(request));
     return json_response({{"job_id", job.value}, {"context_id", machine.id.value}}, 202);
 }
 
-/// Leaves management: the volumes of the machine are deleted, the source is not touched.
+/// Leaves management: the volumes of the copy are deleted unless kept, the source is not touched.
 ServerResponse remove_machine(Services& services, const ServerRequest& request) {
     require_role(request, "operator");
     const auto machine = services.machines.require(request.params.at("id"));
-    if (const auto reason = refusal(machine.status, MachineAction::remove)) {
-        throw Error(ErrorCode::conflict, *reason, {.consequence = "Nothing was changed.", .retry_safe = true});
-    }
-    if (!machine.current_job.empty()) {
-        throw Error(ErrorCode::conflict, "a job of this machine is running: " + machine.current_job.value,
-                    {.consequence = "Nothing was changed.", .remedy = "Wait for it, or stop it.", .retry_safe = true});
-    }
     const bool keep_volumes = query_or(request, "keep_volumes", "false") == "true";
-    if (!keep_volumes) {
-        for (const auto& volume : services.volumes.volumes_of(machine.id, {})) {
-            services.volumes.detach(volume.volume_id, {});
-            services.volumes.remove(volume.volume_id, {});
-        }
-    }
-    services.machines.remove(machine.id);
-    return json_response({{"context_id", machine.id.value}, {"volumes_kept", keep_volumes}});
+    const bool kept = services.replication.remove(machine.id, keep_volumes, actor_of(request));
+    return json_response({{"context_id", machine.id.value}, {"volumes_kept", kept}});
 }
 
 /// The change id of one disk, from the last recovery point and from nothing else (Y).

@@ -58,8 +58,8 @@ class GentleStop {
     std::jthread thread_;  // last: it uses the others
 };
 
-/// The engine's words for later. A full disk must not end a copy, nor a talkative engine fill the disk: then the rest is
-/// dropped, and said once.
+/// The engine's words for later. A full disk must not end a copy, nor a talkative engine fill the disk: then the rest
+/// is dropped, and said once.
 class EngineLog {
   public:
     EngineLog(const std::string& path, Bytes limit) : limit_(limit) {

@@ -9,9 +9,9 @@
 namespace mk::vma {
 
 struct EngineProcessOptions {
-    std::string program;       ///< path of migratekit-engine
-    std::string appliance_id;  ///< marks our snapshots
-    std::string log_folder;    ///< each job's engine log goes to <job>.log in there
+    std::string program;                ///< path of migratekit-engine
+    std::string appliance_id;           ///< marks our snapshots
+    std::string log_folder;             ///< each job's engine log goes to <job>.log in there
     std::string vddk_library_folder{};  ///< for the engine's choice of a reader; empty = without VDDK
     /// After a stop request, for removing the snapshot; then the engine is killed. More than the engine's own limit.
     std::chrono::milliseconds stop_limit = std::chrono::minutes{6};

@@ -182,9 +182,9 @@ void JobRegistry::run(Job& job, const std::stop_token& service_stop) {
 /// The engine could not be started, or it could not be attended to any more and was ended.
 void JobRegistry::fail(Job& job, const Error& cause) {
     const bool has_begun = job.may_have_snapshot();
-    const std::string consequence = has_begun ? "The copy did not finish; the last recovery point is unchanged. " +
-                                                    clean_up_after_death(job)
-                                              : "The copy did not start; the last recovery point is unchanged.";
+    const std::string consequence =
+        has_begun ? "The copy did not finish; the last recovery point is unchanged. " + clean_up_after_death(job)
+                  : "The copy did not start; the last recovery point is unchanged.";
     const Error error = cause.advised({.consequence = consequence, .retry_safe = true});
     log::error("event=job_failed job={} cause=\"{}\"", job.id().value, error.full_text());
     job.fail("failed", error);

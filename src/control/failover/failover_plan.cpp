@@ -82,6 +82,13 @@ std::vector<joblog::StepPlan> rollback_steps(bool live) {
     return steps;
 }
 
+std::vector<joblog::StepPlan> commit_steps() {
+    return {{"failover-check", "Check the machine in the cloud", 1},
+            {"cloudstack-snapshot-deletion", "Delete the snapshots", 4},
+            {"hand-over", "Hand machine and volumes over", 1},
+            {record_step, "Record the result", 1}};
+}
+
 bool lacks_only_the_record(const joblog::Job& job) {
     return !job.steps.empty() && std::all_of(job.steps.begin(), job.steps.end(), [](const joblog::Step& step) {
         return step.name == record_step || step.status == StepStatus::completed || step.status == StepStatus::warning ||

@@ -24,7 +24,12 @@ struct FailoverRequest {
 /// Where a failover notes in its job's metadata that the source ran when it began: only then a rollback starts it
 /// again.
 inline constexpr const char* source_was_running_key = "source_was_running";
-/// The last step of both plans: everything is done, only the result is not recorded yet.
+/// Where a commit notes in its failover's metadata that it begins to delete the snapshots: from then on there is no way
+/// back.
+inline constexpr const char* commit_begun_key = "commit_begun";
+/// The operation of the job that commits a live failover.
+inline constexpr const char* commit_operation = "commit";
+/// The last step of all plans: everything is done, only the result is not recorded yet.
 inline constexpr const char* record_step = "vm-context-status-update";
 
 /// Throws Error{invalid} for durations that are negative or absurd (> 30 days).
@@ -32,6 +37,7 @@ void check_request(const FailoverRequest& request);
 std::vector<joblog::StepPlan> failover_steps(bool live);
 /// The ten steps of the inventory (H1), in their order; a failed live failover also restarts the source.
 std::vector<joblog::StepPlan> rollback_steps(bool live);
+std::vector<joblog::StepPlan> commit_steps();
 
 /// True when every step but record_step is done: the process died between the last effect and its record.
 bool lacks_only_the_record(const joblog::Job& job);

@@ -6,6 +6,7 @@
 #include "base/log.hpp"
 #include "base/retry.hpp"
 #include "contracts/source_machine_json.hpp"
+#include "control/failover/commit_run.hpp"
 #include "control/failover/failover_run.hpp"
 #include "control/failover/rollback_run.hpp"
 
@@ -46,9 +47,9 @@ PreflightResult FailoverService::check(const VmContextId& vm, const FailoverRequ
     check_request(request);
     const auto machine = managed(use_, vm);
     auto result = preflight(use_, machine, request, stop);
-    if (const auto reason =
+    if (const auto refused =
             refusal(machine.status, request.live ? MachineAction::live_failover : MachineAction::test_failover)) {
-        result.findings.insert(result.findings.begin(), {Severity::blocker, "state", *reason, {}});
+        result.findings.insert(result.findings.begin(), {Severity::blocker, "state", refused->reason, refused->remedy});
     }
     return result;
 }
@@ -134,6 +135,68 @@ JobId FailoverService::finish_test(const VmContextId& vm, const std::string& ver
         });
 }
 
+JobId FailoverService::go_back(const VmContextId& vm, const std::string& owner) {
+    return start_rollback(
+        vm, MachineAction::go_back, "go-back", owner, [&](db::Session& session, const FailoverJob& failover) {
+            if (joblog::JobLog::recall(session, failover.job_id, commit_begun_key) == true) {
+                throw Error(ErrorCode::conflict, "a commit has begun to delete the snapshots, so there is no way back",
+                            {.consequence = "Nothing was changed.",
+                             .remedy = "Finish it: migratekit failover commit " + vm.value,
+                             .retry_safe = true});
+            }
+        });
+}
+
+JobId FailoverService::commit(const VmContextId& vm, const std::string& owner) {
+    managed(use_, vm);
+    const auto failover = use_.failovers.latest(vm);
+    const joblog::JobStart start{.type = JobType::cleanup,
+                                 .operation = commit_operation,
+                                 .owner = owner,
+                                 .vm_context_id = vm,
+                                 .metadata = "{}",
+                                 .steps = commit_steps()};
+    const auto job = use_.machines.begin(vm, MachineAction::commit, {}, start, [&](db::Session&, const JobId&) {
+        if (!failover || !failover->live) {
+            throw Error(ErrorCode::conflict, "there is no live failover of this machine to commit",
+                        {.consequence = "Nothing was changed.",
+                         .remedy = "Look at the machine: migratekit vm show " + vm.value,
+                         .retry_safe = true});
+        }
+    });
+    try {
+        runner_.start(job, [this, job, vm, failover = *failover](const std::stop_token& stop) {
+            run_commit(job, vm, failover, stop);
+        });
+    } catch (const Error& error) {
+        fail_commit(job, vm, error);
+        throw;
+    }
+    return job;
+}
+
+void FailoverService::run_commit(const JobId& job, const VmContextId& vm, const FailoverJob& failover,
+                                 const std::stop_token& stop) {
+    try {
+        CommitRun(use_, job, vm, failover).run(stop);
+    } catch (const std::exception& caught) {
+        return fail_commit(job, vm, as_error(caught));
+    }
+    conclude_commit(job, vm);
+}
+
+void FailoverService::conclude_commit(const JobId& job, const VmContextId& vm) {
+    runner_.insist(job, [&] {
+        use_.job_log.run_step(job, record_step, [](joblog::StepContext&) {});
+        use_.machines.end_job(vm, job, MachineStatus::committed);
+    });
+}
+
+void FailoverService::fail_commit(const JobId& job, const VmContextId& vm, const Error& error) {
+    runner_.insist(job,
+                   [&] { use_.machines.end_job(vm, job, MachineStatus::failed_over_live, error.cause(), &error); });
+}
+
 JobId FailoverService::clean_up(const VmContextId& vm, const std::string& owner) {
     return start_rollback(vm, MachineAction::cleanup, "cleanup", owner);
 }
@@ -210,8 +273,8 @@ void FailoverService::cancel(const JobId& job) {
 
 void FailoverService::settle_interrupted() {
     for (const auto& open : use_.job_log.list({}, true, 1000)) {
-        if (open.type == JobType::migration) {
-            continue;
+        if (open.type == JobType::migration || open.operation == machines::removal_operation) {
+            continue;  // replication's
         }
         // On threads of their own: cleaning up after a final sync may wait for the VMware site.
         runner_.start(open.id, [this, open](const std::stop_token&) {
@@ -222,7 +285,23 @@ void FailoverService::settle_interrupted() {
     }
 }
 
+void FailoverService::settle_commit(const joblog::Job& job) {
+    const auto& vm = job.vm_context_id;
+    if (lacks_only_the_record(job)) {
+        use_.job_log.log(job.id, joblog::Level::info, "Continuing after a restart: recording the result");
+        return conclude_commit(job.id, vm);
+    }
+    fail_commit(job.id, vm,
+                Error(ErrorCode::unavailable, "the OMA service was restarted during this commit",
+                      {.consequence = "Machine and volumes in the cloud are unchanged.",
+                       .remedy = "Commit again: migratekit failover commit " + vm.value,
+                       .retry_safe = true}));
+}
+
 void FailoverService::settle(const joblog::Job& job) {
+    if (job.operation == commit_operation) {
+        return settle_commit(job);
+    }
     const bool is_rollback = job.type == JobType::cleanup;
     const auto& vm = job.vm_context_id;
     if (lacks_only_the_record(job)) {

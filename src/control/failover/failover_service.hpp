@@ -1,5 +1,6 @@
 #pragma once
-// Starts test and live failovers, finishes tests, cleans up, and settles what a restart interrupted. Thread-safe.
+// Starts test and live failovers, finishes tests, commits or takes back live ones, cleans up, and settles what a
+// restart interrupted. Thread-safe.
 
 #include <functional>
 #include <string>
@@ -24,6 +25,13 @@ class FailoverService {
     /// Ends a running test: records the operator's verdict ("worked", "failed" or "") and rolls back.
     JobId finish_test(const VmContextId& vm, const std::string& verdict, const std::string& note,
                       const std::string& owner);
+    /// Takes a live failover back: the machine in the cloud is deleted, the copy is reverted to its recovery point, the
+    /// source is started if the failover shut it down. What was written in the cloud is lost. Throws Error{conflict}
+    /// once a commit has begun to delete the snapshots.
+    JobId go_back(const VmContextId& vm, const std::string& owner);
+    /// Ends a live failover for good: its snapshots are deleted, machine and volumes belong to the operator. Deletes
+    /// nothing that holds data. Repeatable until it ends well.
+    JobId commit(const VmContextId& vm, const std::string& owner);
     /// Rolls back whatever a failed failover left.
     JobId clean_up(const VmContextId& vm, const std::string& owner);
     void cancel(const JobId& job);
@@ -44,10 +52,14 @@ class FailoverService {
                       const std::stop_token& stop);
     void run_rollback(const JobId& job, const VmContextId& vm, const FailoverJob& failover,
                       const std::stop_token& stop);
+    void run_commit(const JobId& job, const VmContextId& vm, const FailoverJob& failover, const std::stop_token& stop);
     void conclude_failover(const JobId& job, const VmContextId& vm, bool live);
     void conclude_rollback(const JobId& job, const VmContextId& vm);
+    void conclude_commit(const JobId& job, const VmContextId& vm);
     void fail_failover(const JobId& job, const VmContextId& vm, const Error& error, bool needs_rollback);
     void fail_rollback(const JobId& job, const VmContextId& vm, const Error& error);
+    void fail_commit(const JobId& job, const VmContextId& vm, const Error& error);
+    void settle_commit(const joblog::Job& job);
     void settle(const joblog::Job& job);
 
     Collaborators use_;

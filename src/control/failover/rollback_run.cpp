@@ -198,10 +198,17 @@ void RollbackRun::restart_source(joblog::StepContext& step, const std::stop_toke
         return;
     }
     const auto machine = use_.machines.find(vm_);
-    use_.power.power({.vcenter = use_.credentials.access(machine->credential_id),
-                      .moref = machine->source.moref,
-                      .action = "power_on"},
-                     stop);
+    const auto power = [&](const std::string& action) {
+        return use_.power.power({.vcenter = use_.credentials.access(machine->credential_id),
+                                 .moref = machine->source.moref,
+                                 .action = action},
+                                stop);
+    };
+    if (power("state").power_state == "poweredOn") {
+        step.detail("the source is on already");
+        return;
+    }
+    power("power_on");
     step.detail("the source is on again");
 }
 

@@ -12,6 +12,16 @@ namespace mk::joblog {
 
 namespace {
 
+constexpr const char* select_metadata = "SELECT metadata FROM job_tracking WHERE id = :job";
+
+Json entry_of(const std::optional<db::Row>& row, const std::string& key) {
+    if (!row) {
+        return nullptr;
+    }
+    const auto metadata = json::parse(row->text("metadata"));
+    return metadata.contains(key) ? metadata.at(key) : Json(nullptr);
+}
+
 std::string error_text(const Error& error) {
     return json::dump(Json{{"code", to_string(error.code())},
                            {"message", error.cause()},
@@ -207,7 +217,7 @@ JobStatus JobLog::end(db::Session& session, const JobId& job, const Error* error
 
 void JobLog::remember(const JobId& job, const std::string& key, const Json& value) {
     database_->transact([&](db::Session& session) {
-        const auto row = session.query_one("SELECT metadata FROM job_tracking WHERE id = :job", {{"job", job.value}});
+        const auto row = session.query_one(select_metadata, {{"job", job.value}});
         if (!row) {
             throw Error(ErrorCode::not_found, "there is no job " + job.value);
         }
@@ -219,12 +229,11 @@ void JobLog::remember(const JobId& job, const std::string& key, const Json& valu
 }
 
 Json JobLog::recall(const JobId& job, const std::string& key) const {
-    const auto row = database_->query_one("SELECT metadata FROM job_tracking WHERE id = :job", {{"job", job.value}});
-    if (!row) {
-        return nullptr;
-    }
-    const auto metadata = json::parse(row->text("metadata"));
-    return metadata.contains(key) ? metadata.at(key) : Json(nullptr);
+    return entry_of(database_->query_one(select_metadata, {{"job", job.value}}), key);
+}
+
+Json JobLog::recall(db::Session& session, const JobId& job, const std::string& key) {
+    return entry_of(session.query_one(select_metadata, {{"job", job.value}}), key);
 }
 
 void JobLog::insert_event(db::Session& session, const JobId& job, Level level, const std::string& message,

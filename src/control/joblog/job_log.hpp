@@ -105,6 +105,8 @@ class JobLog {
     /// unknown.
     void remember(const JobId& job, const std::string& key, const Json& value);
     Json recall(const JobId& job, const std::string& key) const;
+    /// The same inside the caller's transaction, so that what is decided on it stays true.
+    static Json recall(db::Session& session, const JobId& job, const std::string& key);
 
     void log(const JobId& job, Level level, const std::string& message, std::optional<int> step_order = {});
     void set_percent(const JobId& job, int percent);

@@ -103,6 +103,10 @@ void Ledger::name_gone(const std::string& kind, const std::string& name) {
         {{"now", to_ms(clock_.now())}, {"kind", kind}, {"name", name}});
 }
 
+void Ledger::hand_over(const std::string& id) {
+    database_->execute("DELETE FROM ledger WHERE id = :id", {{"id", id}});
+}
+
 std::vector<Entry> Ledger::open_entries(const std::optional<VmContextId>& vm_context_id) const {
     const std::string select = std::string("SELECT ") + columns + " FROM ledger WHERE state <> 'gone'";
     const auto rows = vm_context_id ? database_->query(select + " AND vm_context_id = :vm ORDER BY id",

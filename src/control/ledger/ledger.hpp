@@ -1,7 +1,7 @@
 #pragma once
 // The ledger: every object that we create outside (decision 5). An entry is written before the object is created,
-// confirmed with its id, and leaves only when the object's absence was seen. Thread-safe; several processes share it
-// through the database.
+// confirmed with its id, and leaves only when the object's absence was seen, or when the object was handed over to the
+// operator. Thread-safe; several processes share it through the database.
 
 #include <memory>
 #include <optional>
@@ -46,6 +46,10 @@ class Ledger {
     void object_gone(const std::string& kind, const std::string& object_id);
     /// By name, for objects whose id was never learned.
     void name_gone(const std::string& kind, const std::string& name);
+    /// By entry id: the object exists and belongs to the operator from now on. The entry is struck out, because "gone"
+    /// would be untrue and nothing that is not in the ledger is ever cleaned up; the caller logs what it handed over.
+    /// No error when it is struck out already.
+    void hand_over(const std::string& id);
 
     /// Everything that is not gone, oldest first; of one machine when given.
     std::vector<Entry> open_entries(const std::optional<VmContextId>& vm_context_id = {}) const;

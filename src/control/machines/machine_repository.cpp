@@ -128,16 +128,16 @@ void MachineRepository::update_source(const VmContextId& id, const SourceMachine
     });
 }
 
-void MachineRepository::remove(const VmContextId& id) {
+void MachineRepository::remove(const VmContextId& id, const JobId& job) {
     database_->transact([&](db::Session& session) {
         const auto machine = locked(session, id);
-        if (const auto reason = refusal(machine.status, MachineAction::remove)) {
-            throw Error(ErrorCode::conflict, *reason, {.consequence = "Nothing was changed."});
+        if (job.empty() || machine.current_job != job) {
+            throw Error(ErrorCode::conflict, "another job of " + machine.source.name + " is running",
+                        {.consequence = "The machine stays in management.",
+                         .remedy = "Wait for it: migratekit vm watch " + machine.source.name,
+                         .retry_safe = true});
         }
-        if (!machine.current_job.empty()) {
-            throw Error(ErrorCode::conflict, "a job of this machine is running: " + machine.current_job.value,
-                        {.consequence = "Nothing was changed.", .remedy = "Wait for it, or stop it."});
-        }
+        job_log_.end(session, job, nullptr);
         session.execute("DELETE FROM vm_contexts WHERE context_id = :id", {{"id", id.value}});
     });
 }
@@ -218,7 +218,7 @@ void MachineRepository::set_disk_progress(const VmContextId& id, const DiskId& d
          {"disk", disk.value}});
 }
 
-JobId MachineRepository::begin(const VmContextId& id, MachineAction action, MachineStatus during,
+JobId MachineRepository::begin(const VmContextId& id, MachineAction action, std::optional<MachineStatus> during,
                                const joblog::JobStart& start,
                                const std::function<void(db::Session&, const JobId&)>& also) {
     JobId job;
@@ -231,15 +231,16 @@ JobId MachineRepository::begin(const VmContextId& id, MachineAction action, Mach
                          .remedy = "Wait for it (migratekit job wait " + machine.current_job.value + ") or stop it.",
                          .retry_safe = true});
         }
-        if (const auto reason = refusal(machine.status, action)) {
-            throw Error(ErrorCode::conflict, *reason, {.consequence = "Nothing was changed.", .retry_safe = true});
+        if (const auto refused = refusal(machine.status, action)) {
+            throw Error(ErrorCode::conflict, refused->reason,
+                        {.consequence = "Nothing was changed.", .remedy = refused->remedy, .retry_safe = true});
         }
         auto metadata = start.metadata.empty() ? Json::object() : json::parse(start.metadata);
         metadata[status_before_key] = to_string(machine.status);
         auto full_start = start;
         full_start.metadata = json::dump(metadata);
         job = job_log_.start(session, full_start);
-        write_status(session, machine, during, "", job, to_ms(clock_.now()));
+        write_status(session, machine, during.value_or(machine.status), "", job, to_ms(clock_.now()));
         if (also) {
             also(session, job);
         }

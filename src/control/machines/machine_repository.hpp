@@ -14,6 +14,9 @@
 
 namespace mk::machines {
 
+/// The operation of the job that takes a machine out of management.
+inline constexpr const char* removal_operation = "remove";
+
 class MachineRepository {
   public:
     MachineRepository(std::shared_ptr<db::Database> database, joblog::JobLog& job_log, const Clock& clock);
@@ -22,7 +25,9 @@ class MachineRepository {
     VmContextId add(const CredentialId& credential, const SourceMachine& source);
     /// Updates what discovery saw; disk rows are added, never dropped. Specification changes go to the history.
     void update_source(const VmContextId& id, const SourceMachine& source);
-    void remove(const VmContextId& id);
+    /// The end of a removal that began through the gate: in one transaction the machine leaves with everything that is
+    /// recorded of it, and `job`, which must be its current one, ends. Throws Error{conflict} otherwise.
+    void remove(const VmContextId& id, const JobId& job);
 
     std::optional<Machine> find(const VmContextId& id) const;
     /// By context id, name, or unique prefix of either. Throws Error{not_found}, or Error{conflict} naming the
@@ -36,11 +41,11 @@ class MachineRepository {
     void set_disk_progress(const VmContextId& id, const DiskId& disk, Bytes total, Bytes done);
 
     /// The gate: in one transaction checks that `action` is allowed in the machine's state and that no job runs, starts
-    /// the job, and moves the machine to `during`. Throws Error{conflict} with the reason and what to do instead.
-    /// `also` may write more rows of the same start (job id given) or refuse by throwing. The status before is kept in
-    /// the job's metadata: see status_before().
-    JobId begin(const VmContextId& id, MachineAction action, MachineStatus during, const joblog::JobStart& start,
-                const std::function<void(db::Session&, const JobId&)>& also = {});
+    /// the job, and moves the machine to `during`; without one it stays in its state. Throws Error{conflict} with the
+    /// reason and what to do instead. `also` may write more rows of the same start (job id given) or refuse by
+    /// throwing. The status before is kept in the job's metadata: see status_before().
+    JobId begin(const VmContextId& id, MachineAction action, std::optional<MachineStatus> during,
+                const joblog::JobStart& start, const std::function<void(db::Session&, const JobId&)>& also = {});
     /// What the machine was when the job began, for jobs that end without having changed anything.
     std::optional<MachineStatus> status_before(const JobId& job) const;
     /// Moves the machine on while its job runs. The change must be in the table.

@@ -98,6 +98,10 @@ void RecoveryPointRepository::set_digest(const RecoveryPointId& id, const DiskId
         {{"digest", digest}, {"id", id.value}, {"disk", disk.value}});
 }
 
+void RecoveryPointRepository::forget_all(const VmContextId& vm) {
+    database_->execute("DELETE FROM recovery_points WHERE vm_context_id = :vm", {{"vm", vm.value}});
+}
+
 RecoveryPoint RecoveryPointRepository::with_disks(const db::Row& row) const {
     RecoveryPoint point;
     point.id.value = row.text("id");

@@ -27,6 +27,9 @@ class RecoveryPointRepository {
     void forget_digest(const VmContextId& vm, const DiskId& disk);
     void set_digest(const RecoveryPointId& id, const DiskId& disk, const std::string& digest);
 
+    /// The volumes of the machine are about to be deleted: nothing may build on its points any more.
+    void forget_all(const VmContextId& vm);
+
     /// The newest, applied or not. A failover needs an applied one.
     std::optional<RecoveryPoint> latest(const VmContextId& vm) const;
     std::optional<RecoveryPoint> of_job(const JobId& job) const;

@@ -6,6 +6,14 @@ namespace mk::replication {
 
 namespace {
 
+constexpr const char* deletion_step = "volume-deletion";
+
+Advice still_managed(const VmContextId& vm) {
+    return {.consequence = "The machine is still managed; volumes of its copy may have been deleted.",
+            .remedy = "Remove it again: migratekit vm remove " + vm.value,
+            .retry_safe = true};
+}
+
 MachineStatus status_during(const std::optional<RecoveryPoint>& base) {
     return base ? MachineStatus::replicating : MachineStatus::initial_sync;
 }
@@ -94,12 +102,71 @@ void ReplicationService::fail(const JobId& job, const VmContextId& vm, const Err
     });
 }
 
+bool ReplicationService::remove(const VmContextId& vm, bool keep_volumes, const std::string& owner) {
+    const joblog::JobStart start{.type = JobType::cleanup,
+                                 .operation = machines::removal_operation,
+                                 .owner = owner,
+                                 .vm_context_id = vm,
+                                 .metadata = "{}",
+                                 .steps = {{deletion_step, "Delete the volumes of the copy", 1}}};
+    const auto job = use_.machines.begin(vm, MachineAction::remove, {}, start);
+    try {
+        const auto machine = use_.machines.find(vm);
+        const bool is_committed = machine && machine->status == MachineStatus::committed;
+        if (is_committed || keep_volumes) {
+            use_.job_log.skip_step(job, deletion_step,
+                                   is_committed ? "the volumes belong to the machine in the cloud" : "they are kept");
+        } else {
+            use_.job_log.run_step(job, deletion_step, [&](joblog::StepContext& step) { delete_copy(vm, step); });
+        }
+        use_.machines.remove(vm, job);
+        return is_committed || keep_volumes;
+    } catch (const std::exception& caught) {
+        const auto error = as_error(caught).advised(still_managed(vm));
+        fail_removal(job, vm, error);
+        throw error;
+    }
+}
+
+void ReplicationService::delete_copy(const VmContextId& vm, joblog::StepContext& step) {
+    const auto volumes = use_.volumes.volumes_of(vm, {});
+    for (const auto& volume : volumes) {
+        if (volume.vm_id && volume.operation_mode != "oma") {
+            throw Error(ErrorCode::conflict, "volume " + volume.name + " is attached to the machine " +
+                                                 volume.vm_id->value + ", which is not this appliance");
+        }
+    }
+    for (const auto& volume : volumes) {
+        use_.volumes.detach(volume.volume_id, {});
+    }
+    // Before the first deletion: an increment on a volume that was made anew would be no copy of anything.
+    use_.recovery_points.forget_all(vm);
+    std::size_t deleted = 0;
+    for (const auto& volume : volumes) {
+        use_.volumes.remove(volume.volume_id, {});
+        step.detail(std::to_string(++deleted) + " of " + std::to_string(volumes.size()) + " volumes deleted");
+    }
+}
+
+void ReplicationService::fail_removal(const JobId& job, const VmContextId& vm, const Error& error) {
+    runner_.insist(job, [&] {
+        const auto before = use_.machines.status_before(job).value_or(MachineStatus::failed);
+        const bool has_copy = before == MachineStatus::committed || use_.recovery_points.latest(vm);
+        use_.machines.end_job(vm, job, has_copy ? before : MachineStatus::discovered, error.cause(), &error);
+    });
+}
+
 void ReplicationService::settle_interrupted() {
     for (const auto& job : use_.job_log.list({}, true, 1000)) {
-        if (job.type != JobType::migration) {
-            continue;
+        if (job.type == JobType::migration) {
+            runner_.start(job.id, [this, job](const std::stop_token&) { settle(job); });
+        } else if (job.operation == machines::removal_operation) {
+            runner_.start(job.id, [this, job](const std::stop_token&) {
+                fail_removal(job.id, job.vm_context_id,
+                             Error(ErrorCode::unavailable, "the OMA service was restarted during this removal",
+                                   still_managed(job.vm_context_id)));
+            });
         }
-        runner_.start(job.id, [this, job](const std::stop_token&) { settle(job); });
     }
 }
 

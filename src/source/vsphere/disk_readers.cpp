@@ -85,10 +85,7 @@ std::vector<std::string> available_readers(const ReaderOptions& options) {
 
 DiskReaders::DiskReaders(std::shared_ptr<Session> session, Address address, http::TlsTrust trust,
                          const ReaderOptions& options)
-    : session_(std::move(session)),
-      address_(std::move(address)),
-      trust_(std::move(trust)),
-      options_(options) {
+    : session_(std::move(session)), address_(std::move(address)), trust_(std::move(trust)), options_(options) {
     session_->on_login(
         [file = folder_.file("cookie")](const std::string& cookie) { os::write_file_atomically(file, cookie); });
 }

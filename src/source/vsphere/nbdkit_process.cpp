@@ -96,7 +96,8 @@ void NbdkitProcess::wait_ready(const std::stop_token& stop) {
             throw Error(
                 is_late ? ErrorCode::timeout : ErrorCode::unavailable,
                 name_ + ": the reader does not start: " + last_words(),
-                {.remedy = "Check that the package nbdkit is installed with its plugin curl, or vddk where that is used.",
+                {.remedy =
+                     "Check that the package nbdkit is installed with its plugin curl, or vddk where that is used.",
                  .retry_safe = true});
         }
     }

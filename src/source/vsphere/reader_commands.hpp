@@ -53,7 +53,7 @@ struct VddkReaderArguments {
     std::string file_name;
 };
 
-/// Tested at the level of arguments only: the library is proprietary and not part of the build.
+/// Tested without the library, which is proprietary and not part of the build.
 std::vector<std::string> vddk_reader_command(const VddkReaderArguments& arguments);
 
 /// The content of VDDK's configuration file.

@@ -23,7 +23,11 @@ bool is_sealed(const OverlayFiles& files) {
 Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, ApplyTarget& target,
                       const std::stop_token& stop, const std::function<void(double percent)>& on_progress) {
     if (!files.exist()) {
-        throw torn("the staged changes in " + files.journal + " are gone");
+        throw Error(ErrorCode::conflict, "the staged changes in " + files.journal + " are not there",
+                    {.consequence = "The volume may hold a part of them until the commit is repeated.",
+                     .remedy = "Mount the staging folder and commit again. If they are lost for good, abort the write "
+                               "session and replicate this machine in full again.",
+                     .retry_safe = true});
     }
     const auto content = read_journal(files.journal);
     if (!content.seal || content.header != expected) {

@@ -396,7 +396,11 @@ Committed WriteSessionService::finish_commit(const WriteSessionRow& row, const s
 void WriteSessionService::abort(const WriteSessionId& id, const std::stop_token& stop) {
     const auto lease = parts_.locks.acquire(parts_.sessions.require(id).volume_id.value, lock_limit, stop);
     const auto row = parts_.sessions.require(id);
-    if (row.state == "committed" || row.state == "committing") {
+    const bool is_lost =
+        row.state == "committing" && row.is_staged() && !OverlayFiles::in(staging_.folder, id.value).exist();
+    if (is_lost) {
+        give_up(row, Error(ErrorCode::corrupt, "its staged changes are gone, and it was aborted"));
+    } else if (row.state == "committed" || row.state == "committing") {
         throw Error(ErrorCode::conflict,
                     "the write session " + id.value + " is " + row.state + " and cannot be aborted",
                     {.remedy = row.state == "committing" ? "Repeat the commit." : "", .retry_safe = true});

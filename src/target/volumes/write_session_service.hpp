@@ -5,7 +5,7 @@
 //   staged   writes go to an overlay; commit applies it, abort leaves the volume untouched
 //
 //   open --commit--> committing --applied--> committed        open --abort--> aborted
-//                    committing --staged changes lost or damaged--> aborted: the volume needs a full copy
+//   committing --staged changes damaged, or gone and abort--> aborted: the volume needs a full copy
 //
 // An export exists exactly while its session is open. A session in "committing" is finished by the next start of the
 // daemon. Commit runs under the volume's key lock (operation runner), open and abort take it themselves. Thread-safe.

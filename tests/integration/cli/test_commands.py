@@ -192,6 +192,25 @@ def test_live_failover_wants_the_name(cli, oma):
     assert oma.requests[-1][2] == {"context_id": "ctx-1", "live": True, "probe": "http:8080/", "force_power_off": True, "shutdown_limit_s": 600}
 
 
+@pytest.mark.parametrize("verb", ["commit", "back"])
+def test_end_of_a_live_failover_wants_the_name(cli, oma, verb):
+    path = f"/api/v1/failover/{verb}"
+    oma.answers[("POST", path)] = {"job_id": "j-1", "context_id": "ctx-1"}
+    assert cli("failover", verb, "app-01").returncode == 2
+    assert cli("failover", verb, "app-01", "--confirm", "erp-02").returncode == 2
+    assert not [request for request in oma.requests if request[0] == "POST"]
+    result = cli("failover", verb, "app-01", "--confirm", "app-01", "-o", "json")
+    assert result.returncode == 0 and json.loads(result.stdout) == {"job_id": "j-1", "context_id": "ctx-1"}
+    assert tuple(oma.requests[-1]) == ("POST", path, {"context_id": "ctx-1"})
+
+
+@pytest.mark.parametrize("verb", ["commit", "back"])
+def test_refused_end_of_a_live_failover(cli, oma, verb):
+    oma.answers[("POST", f"/api/v1/failover/{verb}")] = Problem(409, "conflict", "a test is running")
+    result = cli("failover", verb, "app-01", "--confirm", "app-01", "-o", "json")
+    assert result.returncode == 5 and error_of(result)["message"] == "a test is running"
+
+
 def test_failed_check_is_a_refusal(cli, oma):
     oma.answers[("POST", "/api/v1/failover/check")] = {"passed": False, "network_ids": [], "checks": [
         {"severity": "blocker", "code": "no_recovery_point", "text": "no recovery point", "remedy": "Replicate it first."}]}

@@ -127,6 +127,28 @@ def test_typed_name_starts_a_live_failover(cli, oma):
     assert oma.requests[-1][:2] == ("POST", "/api/v1/failover/live")
 
 
+@pytest.mark.parametrize("verb, warning", [("commit", "no way back"), ("back", "since the failover is lost")])
+def test_end_of_a_live_failover_says_what_it_does(cli, oma, verb, warning):
+    oma.answers[("POST", f"/api/v1/failover/{verb}")] = {"job_id": "job-app-01", "context_id": "ctx-1"}
+    oma.jobs["job-app-01"] = [sync_job("job-app-01", 100, "completed")]
+    terminal = cli.terminal("failover", verb, "app-01", "--wait")
+    terminal.wait_for("to go on: ")
+    assert warning in terminal.screen
+    terminal.type("app-01\n")
+    assert terminal.wait() == 0
+
+
+@pytest.mark.parametrize("committed, fate", [(True, "stay in CloudStack"), (False, "are deleted")])
+def test_removal_says_what_happens_to_the_volumes(cli, oma, committed, fate):
+    if committed:
+        oma.machines["app-01"]["status"] = "committed"
+    terminal = cli.terminal("vm", "remove", "app-01")
+    terminal.wait_for("to go on: ")
+    assert f"volumes {fate}" in terminal.screen or f"volumes in CloudStack {fate}" in terminal.screen
+    terminal.type("\n")
+    assert terminal.wait() == 2
+
+
 @pytest.mark.parametrize("typed, expected", [("app-02\n", 2), ("\n", 2), ("\x04", 2), ("\x03", 130)])
 def test_anything_else_starts_nothing(cli, oma, typed, expected):
     terminal = cli.terminal("failover", "live", "app-01")

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 
+import pytest
+
 from conftest import Replica
 from vmalab import Vma, new_job, wait_for
 
@@ -157,6 +159,68 @@ def test_killed_engine_is_interrupted_and_its_snapshot_removed(vcenter, vma, rep
     again = replica.sync(new_job())
     assert again["sync_type"] == "incremental"
     replica.assert_equal()
+
+
+@pytest.mark.parametrize("stage, method", [("Enabling change tracking", "CreateSnapshot_Task"),
+                                           ("Taking snapshot", "CreateSnapshot_Task"),
+                                           ("Removing snapshot", "RemoveSnapshot_Task")])
+def test_an_engine_killed_while_vcenter_works_leaves_nothing(vcenter, vma, replica, stage, method):
+    machine = "off-one"
+    if stage == "Enabling change tracking":
+        machine = "beacon"  # its tracking is not enabled yet
+    vcenter.control("POST", "/fault", {"name": "slow_tasks", "machine": machine, "method": method, "seconds": "3"})
+    job = replica.start(new_job(), moref=vcenter.machine(machine)["moref"],
+                        instance_uuid=vcenter.machine(machine)["instance_uuid"])
+    vma.wait_stage(job, stage)
+    [engine] = wait_for(vma.engines, "the engine")
+    os.kill(engine, signal.SIGKILL)
+    end = vma.wait_end(job)
+    assert end["state"] == "interrupted" and "snapshot was removed" in end["error"]["consequence"], end
+    assert vcenter.snapshots(machine) == []
+
+
+def test_snapshots_of_another_appliance_stay(vcenter, vma, replica, folder):
+    replica.serve(*SLOW_WRITES)
+    job = replica.start(new_job())
+    vma.wait_stage(job, "Copying")
+    access = vcenter.access(moref=replica.machine["moref"])
+    status, problem = vma.call("POST", "/api/v1/snapshots/sweep", access)
+    assert status == 409 and job in problem["detail"]
+    (folder / "other").mkdir()
+    other = Vma(folder / "other", appliance_id="vma-other").start()
+    try:
+        assert other.call("POST", "/api/v1/snapshots/sweep", access) == (200, {"removed": [], "remaining": []})
+        assert len(vcenter.snapshots("off-one")) == 1
+    finally:
+        assert other.stop() == 0
+    vma.call("POST", f"/api/v1/jobs/{job}/stop")
+    assert vma.wait_end(job)["state"] == "cancelled"
+
+
+def test_a_vddk_folder_that_is_not_there_is_refused(folder):
+    service = Vma(folder, vddk_library_folder=folder / "no-vddk")
+    with pytest.raises(AssertionError, match="readers.vddk_library_folder.*no-vddk.*no folder"):
+        service.start()
+
+
+def test_vddk_without_plugin_or_library_is_said_and_https_is_used(vcenter, folder):
+    (folder / "vddk").mkdir()
+    service = Vma(folder, vddk_library_folder=folder / "vddk").start()
+    replica = Replica(vcenter, service, folder)
+    try:
+        assert service.call("GET", "/health")[1]["readers"] == ["folder"]
+        assert "vddk_not_usable" in service.log()
+        replica.sync(new_job())
+        replica.assert_equal()
+    finally:
+        assert service.stop() == 0
+        replica.stop()
+
+
+@pytest.mark.parametrize("appliance_id", ["", "a]b", "x" * 65])
+def test_an_appliance_id_that_would_break_the_mark_is_refused(folder, appliance_id):
+    with pytest.raises(AssertionError, match="appliance_id"):
+        Vma(folder, appliance_id=appliance_id).start()
 
 
 def test_wrong_password_fails_the_job_and_is_written_nowhere(vcenter, vma, replica, folder):

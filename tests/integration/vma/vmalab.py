@@ -145,14 +145,15 @@ def free_port():
 
 
 class Vma:
-    def __init__(self, folder, engines=4):
+    def __init__(self, folder, engines=4, appliance_id="vma-test", vddk_library_folder=None):
         self.folder = folder
         self.config = folder / "vma.toml"
         self.port = free_port()
         self.process = None
         self.config.write_text(f'listen = "127.0.0.1:{self.port}"\ntoken_file = "{folder}/token"\n'
-                               f'state_folder = "{folder}/jobs"\nappliance_id = "vma-test"\n'
-                               f'[limits]\nengines = {engines}\n')
+                               f'state_folder = "{folder}/jobs"\nappliance_id = "{appliance_id}"\n'
+                               f'[limits]\nengines = {engines}\n' +
+                               (f'[readers]\nvddk_library_folder = "{vddk_library_folder}"\n' if vddk_library_folder else ""))
 
     def start(self):
         self.process = Process([VMA_API, "--config", self.config], self.folder / "vma.log")

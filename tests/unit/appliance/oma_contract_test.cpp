@@ -8,11 +8,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "appliance/oma/routes.hpp"
 #include "appliance/oma/views.hpp"
-#include "support/fake_clock.hpp"
-#include "support/temporary_folder.hpp"
-#include "unit/appliance/absent_world.hpp"
+#include "unit/appliance/oma_world.hpp"
 
 namespace mk::oma {
 namespace {
@@ -76,88 +73,17 @@ class Document {
     std::map<std::string, std::set<std::string>> fields_;
 };
 
-/// Every service of the OMA over a database of its own; nobody outside answers.
-class OmaContract : public ::testing::Test {
+class OmaContract : public ::testing::Test, protected OmaWorld {
   protected:
-    OmaContract() { db::migrate(*database_, MK_SOURCE_DIR "/migrations"); }
-
-    replication::Collaborators replication_use() {
-        return {.database = database_,
-                .job_log = job_log_,
-                .ledger = ledger_,
-                .machines = machines_,
-                .recovery_points = recovery_points_,
-                .credentials = credentials_,
-                .replications = replications_,
-                .source = source_,
-                .volumes = replica_volumes_,
-                .clock = clock_};
-    }
-    failover::Collaborators failover_use() {
-        return {.job_log = job_log_,
-                .ledger = ledger_,
-                .machines = machines_,
-                .recovery_points = recovery_points_,
-                .credentials = credentials_,
-                .networks = networks_,
-                .cloudstack = cloudstack_,
-                .failovers = failovers_,
-                .volumes = failover_volumes_,
-                .cloud = cloud_,
-                .guest = tools_,
-                .boot = tools_,
-                .power = source_,
-                .final_sync = tools_,
-                .clock = clock_};
-    }
-
-    test::TemporaryFolder folder_;
-    test::FakeClock clock_;
-    SecretBox box_{std::string(32, 'k')};
-    std::shared_ptr<db::Database> database_ = db::Database::open("sqlite:" + (folder_ / "oma.db"));
-    joblog::JobLog job_log_{database_, clock_};
-    ledger::Ledger ledger_{database_, clock_};
-    machines::MachineRepository machines_{database_, job_log_, clock_};
-    recovery::RecoveryPointRepository recovery_points_{database_, clock_};
-    credentials::CredentialRepository credentials_{database_, box_, clock_};
-    networks::NetworkMappingRepository networks_{database_, clock_};
-    settings::CloudStackSettingsRepository cloudstack_{database_, box_, clock_};
-    replication::ReplicationRepository replications_{database_, clock_};
-    failover::FailoverRepository failovers_{database_, clock_};
-    access::TokenService tokens_{database_, clock_};
-    test::AbsentSource source_;
-    test::AbsentReplicaVolumes replica_volumes_;
-    test::AbsentFailoverVolumes failover_volumes_;
-    test::AbsentCloud cloud_;
-    test::AbsentTools tools_;
-    settings::CloudStackSetup setup_{cloudstack_, cloud_};
-    discovery::DiscoveryService discovery_{credentials_, machines_, source_};
-    replication::ReplicationService replication_{replication_use()};
-    failover::FailoverService failover_{failover_use()};
-    Services services_{.tokens = tokens_,
-                       .credentials = credentials_,
-                       .cloudstack = cloudstack_,
-                       .cloudstack_setup = setup_,
-                       .discovery = discovery_,
-                       .machines = machines_,
-                       .networks = networks_,
-                       .recovery_points = recovery_points_,
-                       .replications = replications_,
-                       .replication = replication_,
-                       .volumes = replica_volumes_,
-                       .failovers = failovers_,
-                       .failover = failover_,
-                       .job_log = job_log_,
-                       .ledger = ledger_,
-                       .peers = [] { return std::vector<PeerState>{PeerState{}}; }};
-    http::Router router_ = make_router(services_);
     Document document_;
 
-    Json answer(const std::string& path) {
+    Json answer(const std::string& path) { return json::parse(call("GET", path, token_).body); }
+    Json post(const std::string& path, const Json& body) {
         http::ServerRequest request;
-        request.method = "GET";
+        request.method = "POST";
         request.path = path;
         request.headers["authorization"] = "Bearer " + token_.reveal();
+        request.body = json::dump(body);
         return json::parse(router_.handle(request).body);
     }
     Secret token_;
@@ -225,6 +151,31 @@ TEST_F(OmaContract, DescribesEveryFieldOfWhatIsLeft) {
     EXPECT_EQ(keys_of(view(settings::CloudStackSettings{})), document_.fields("CloudStackSettings"));
     EXPECT_EQ(keys_of(view(networks::NetworkMapping{})), document_.fields("NetworkMapping"));
     EXPECT_EQ(keys_of(view(ledger::Entry{})), document_.fields("LedgerEntry"));
+}
+
+TEST_F(OmaContract, EndsOfALiveFailoverNeedAnOperatorAndAMachineThatIsFailedOver) {
+    credentials::Credential vcenter;
+    vcenter.name = "vc";
+    vcenter.vcenter = "https://vc/sdk";
+    vcenter.username = "u";
+    SourceMachine source;
+    source.name = "web-01";
+    source.vcenter_uuid = "vc-1";
+    source.instance_uuid = "uuid-1";
+    source.disks.emplace_back().id = disk_id_from_key(2000);
+    const auto vm = machines_.add(credentials_.add(vcenter, Secret("secret"), "test"), source);
+    const Json body = {{"context_id", vm.value}};
+    for (const auto* path : {"/api/v1/failover/commit", "/api/v1/failover/back"}) {
+        token_ = tokens_.create(std::string("viewer of ") + path, "viewer");
+        EXPECT_EQ(post(path, body).at("code"), "forbidden");
+        token_ = tokens_.create(std::string("operator of ") + path, "operator");
+        EXPECT_EQ(post(path, Json::object()).at("code"), "invalid");
+        EXPECT_EQ(post(path, {{"context_id", "none"}}).at("code"), "not_found");
+        const auto problem = post(path, body);
+        EXPECT_EQ(problem.at("code"), "conflict");
+        EXPECT_FALSE(problem.at("remedy").get<std::string>().empty());
+    }
+    EXPECT_TRUE(job_log_.list({}, false, 10).empty());
 }
 
 TEST_F(OmaContract, DescribesStatusAndProblems) {

@@ -75,6 +75,19 @@ TEST(JsonFields, RequiredFieldIsNamedWhenItIsMissingNullOrOfAnotherType) {
     EXPECT_EQ(code_of([] { json::require<int>(Json(3), "x"); }), ErrorCode::invalid);
 }
 
+TEST(JsonFields, IntegersAreNeitherCutToSizeNorMadeOfSomethingElse) {
+    const Json object = json::parse(R"({"minus":-1,"big":18446744073709551615,"part":1.5,"huge":1e300,"yes":true})");
+    for (const char* field : {"minus", "part", "huge", "yes"}) {
+        EXPECT_EQ(code_of([&] { json::require<std::uint64_t>(object, field); }), ErrorCode::invalid) << field;
+    }
+    for (const char* field : {"big", "part", "huge", "yes"}) {
+        EXPECT_EQ(code_of([&] { json::require<std::int64_t>(object, field); }), ErrorCode::invalid) << field;
+    }
+    EXPECT_EQ(json::require<std::int64_t>(object, "minus"), -1);
+    EXPECT_EQ(json::require<std::uint64_t>(object, "big"), 18446744073709551615u);
+    EXPECT_EQ(json::require<double>(object, "part"), 1.5);
+}
+
 TEST(JsonFields, OptionalFieldIsNothingWhenAbsentOrNull) {
     const Json object = json::parse(R"({"none":null,"count":3})");
     EXPECT_EQ(json::find<int>(object, "absent"), std::nullopt);

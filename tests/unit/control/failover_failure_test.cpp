@@ -1,5 +1,6 @@
 // Failure loops: every call of a failover and of a rollback fails once; the process dies between any two effects.
-// Afterwards one cleanup brings the machine back to where it was, with every byte of its recovery point.
+// Afterwards one cleanup, or the way back of a live failover, brings the machine back to where it was, with every byte
+// of its recovery point.
 
 #include "unit/control/control_plane.hpp"
 
@@ -27,8 +28,7 @@ class FailoverLoop : public test::ControlPlane {
     void recover() {
         faults.mend();
         if (status(vm) == MachineStatus::failed_over_live) {
-            // There is no way back from there yet; the rollback itself must be able to.
-            stored->execute("UPDATE vm_contexts SET current_status = 'cleanup_required'");
+            EXPECT_EQ(outcome(failover->go_back(vm, "test")), JobStatus::completed);
         }
         if (status(vm) == MachineStatus::failed_over_test) {
             outcome(failover->finish_test(vm, "", "", "test"));
@@ -96,9 +96,8 @@ TEST_P(FailoverFailure, EveryCallOfARollbackMayFail) {
             ASSERT_LT(n, more_than_all);
             SCOPED_TRACE("call " + std::to_string(n) + (live ? " live" : " test"));
             ASSERT_EQ(outcome(failover->start(vm, request(live), "test")), JobStatus::completed);
-            stored->execute("UPDATE vm_contexts SET current_status = 'cleanup_required'");
             faults.fail_call(n, GetParam());
-            clean_up(vm);
+            outcome(live ? failover->go_back(vm, "test") : failover->finish_test(vm, "", "", "test"));
             SCOPED_TRACE(faults.hit());
             const bool is_hit = !faults.hit().empty();
             EXPECT_TRUE(!is_hit || status(vm) == MachineStatus::cleanup_required ||
@@ -107,6 +106,91 @@ TEST_P(FailoverFailure, EveryCallOfARollbackMayFail) {
             if (!is_hit || HasFailure()) {
                 break;
             }
+        }
+    }
+}
+
+/// The same for commits: whatever broke, the next commit ends well, and nothing that holds data was deleted.
+class CommitLoop : public FailoverLoop {
+  protected:
+    void fail_over() {
+        ASSERT_EQ(outcome(failover->start(vm, request(true), "test")), JobStatus::completed);
+        for (const auto& [id, volume] : volumes.volumes) {
+            const auto entry = ledger.intend(ledger::Site::target, "volume", id.value, vm, {});
+            ledger.confirm(entry, id.value);
+        }
+    }
+    /// To the end of the commit, and on to a machine that is replicated anew.
+    void finish() {
+        faults.mend();
+        if (status(vm) != MachineStatus::committed) {
+            EXPECT_EQ(status(vm), MachineStatus::failed_over_live);
+            EXPECT_EQ(outcome(failover->commit(vm, "test")), JobStatus::completed);
+        }
+        EXPECT_EQ(status(vm), MachineStatus::committed);
+        EXPECT_EQ(failovers.latest(vm)->status, "completed");
+        EXPECT_EQ(cloud.machines.size(), 1U);
+        EXPECT_EQ(cloud.machines.begin()->second.state, "Running");
+        EXPECT_EQ(volumes.of_disk("disk-2000").content, "boot v1+virtio+booted");
+        EXPECT_EQ(volumes.of_disk("disk-2001").content, "data v1+virtio+booted");
+        for (const auto& [id, volume] : volumes.volumes) {
+            EXPECT_EQ(volume.row.snapshot_status, "none");
+            EXPECT_EQ(volume.row.vm_id, cloud.machines.begin()->first);
+        }
+        EXPECT_EQ(ledger_kinds(), std::vector<std::string>{});
+        EXPECT_TRUE(job_log.list({}, true, 10).empty());
+        EXPECT_EQ(source.machine.power_state, "poweredOff");
+        EXPECT_TRUE(replication->remove(vm, false, "test"));
+        EXPECT_EQ(volumes.volumes.size(), 2U);
+        volumes.volumes.clear();
+        cloud.machines.clear();
+        source.machine.power_state = "poweredOn";
+        clock.advance(std::chrono::seconds{1});
+        vm = add_replicated_machine();
+    }
+};
+
+class CommitFailure : public CommitLoop, public testing::WithParamInterface<test::Moment> {};
+
+TEST_P(CommitFailure, EveryCallMayFail) {
+    for (int n = 1;; ++n) {
+        ASSERT_LT(n, more_than_all);
+        SCOPED_TRACE("call " + std::to_string(n));
+        fail_over();
+        faults.fail_call(n, GetParam());
+        outcome(failover->commit(vm, "test"));
+        const auto hit = faults.hit();
+        SCOPED_TRACE(hit);
+        finish();
+        if (hit.empty() || HasFailure()) {
+            EXPECT_GE(n, 7);
+            break;
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Moments, CommitFailure, testing::Values(test::Moment::before, test::Moment::after),
+                         [](const auto& moment) {
+                             return moment.param == test::Moment::before ? "BeforeTheEffect" : "AnswerLost";
+                         });
+
+TEST_F(CommitLoop, DeathBetweenAnyTwoEffects) {
+    for (int n = 1;; ++n) {
+        ASSERT_LT(n, more_than_all);
+        SCOPED_TRACE("effect " + std::to_string(n));
+        fail_over();
+        faults.kill_at(n);
+        bool survived = false;
+        try {
+            survived = survives(failover->commit(vm, "test"));
+        } catch (const Error&) {
+            survived = !faults.is_dead();
+        }
+        restart();
+        finish();
+        if (survived || HasFailure()) {
+            EXPECT_GE(n, 20);
+            break;
         }
     }
 }

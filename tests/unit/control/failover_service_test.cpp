@@ -318,6 +318,149 @@ TEST_F(FailoverTest, RequestsThatMakeNoSenseAreRefusedAtOnce) {
     expect_at_rest(vm);
 }
 
+TEST_F(FailoverTest, GoingBackDeletesTheMachineRevertsTheCopyAndStartsTheSource) {
+    source.content[disk_id_from_key(2001)] = "data v2";
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    const auto back = failover->go_back(vm, "test");
+    EXPECT_EQ(outcome(back), JobStatus::completed);
+    EXPECT_EQ(job_log.find(back)->operation, "go-back");
+    EXPECT_EQ(status(vm), MachineStatus::ready_for_failover);
+    EXPECT_EQ(failovers.find(job)->status, "rolled_back");
+    EXPECT_EQ(volumes.of_disk("disk-2001").content, "data v2");
+    EXPECT_EQ(source.machine.power_state, "poweredOn");
+    expect_at_rest(vm);
+    EXPECT_EQ(sync(vm), JobStatus::completed);
+}
+
+TEST_F(FailoverTest, GoingBackLeavesASourceAloneThatWasOffBefore) {
+    source.machine.power_state = "poweredOff";
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    EXPECT_EQ(outcome(failover->go_back(vm, "test")), JobStatus::completed);
+    EXPECT_EQ(source.machine.power_state, "poweredOff");
+    expect_at_rest(vm);
+}
+
+TEST_F(FailoverTest, GoingBackDoesNotStartASourceThatRunsAlready) {
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    source.machine.power_state = "poweredOn";
+    source.power_actions.clear();
+    EXPECT_EQ(outcome(failover->go_back(vm, "test")), JobStatus::completed);
+    EXPECT_EQ(source.power_actions, std::vector<std::string>{"state"});
+}
+
+TEST_F(FailoverTest, GoingBackThatBreaksIsFinishedByTheCleanup) {
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    faults.break_call("revert_snapshot");
+    EXPECT_EQ(outcome(failover->go_back(vm, "test")), JobStatus::failed);
+    EXPECT_EQ(status(vm), MachineStatus::cleanup_required);
+    faults.mend();
+    EXPECT_EQ(clean_up(vm), JobStatus::completed);
+    EXPECT_EQ(source.machine.power_state, "poweredOn");
+    expect_at_rest(vm);
+}
+
+TEST_F(FailoverTest, CommitDeletesTheSnapshotsAndHandsEverythingElseOver) {
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    const auto machine = failovers.find(job)->destination_vm_id;
+    const auto volume = ledger.intend(ledger::Site::target, "volume", "mk-web", vm, {});
+    ledger.confirm(volume, "vol-disk-2000");
+    const auto leftover = ledger.intend(ledger::Site::target, "machine", "web-01-test-1", vm, {});
+    ledger.confirm(leftover, "machine-of-a-test");
+    source.power_actions.clear();
+    const auto commit = failover->commit(vm, "test");
+    EXPECT_EQ(outcome(commit), JobStatus::completed);
+    EXPECT_EQ(job_log.find(commit)->operation, "commit");
+    EXPECT_EQ(status(vm), MachineStatus::committed);
+    EXPECT_EQ(failovers.find(job)->status, "completed");
+    EXPECT_EQ(cloud.machines.at(machine).state, "Running");
+    for (const auto& [id, kept] : volumes.volumes) {
+        EXPECT_EQ(kept.row.vm_id, machine);
+        EXPECT_EQ(kept.row.snapshot_status, "none");
+    }
+    EXPECT_EQ(volumes.of_disk("disk-2000").content, "boot v1+virtio+booted");
+    ASSERT_EQ(ledger.open_entries().size(), 1U);  // a test machine that is still ours to remove
+    EXPECT_EQ(ledger.open_entries().front().id, leftover);
+    EXPECT_TRUE(source.power_actions.empty());
+    const auto events = job_log.events(commit, "", 100);
+    EXPECT_TRUE(std::any_of(events.begin(), events.end(), [&](const auto& e) {
+        return e.message.starts_with("Handed over") && e.message.find(machine.value) != std::string::npos;
+    }));
+}
+
+TEST_F(FailoverTest, AfterACommitThereIsOnlyRemoval) {
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    ASSERT_EQ(outcome(failover->commit(vm, "test")), JobStatus::completed);
+    EXPECT_EQ(test::code_of([&] { failover->go_back(vm, "test"); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { failover->commit(vm, "test"); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { failover->clean_up(vm, "test"); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { failover->start(vm, live(), "test"); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { replication->start(vm, false, "test"); }), ErrorCode::conflict);
+    faults.forget_calls();
+    EXPECT_TRUE(replication->remove(vm, false, "test"));
+    EXPECT_FALSE(machines.find(vm));
+    EXPECT_TRUE(faults.calls().empty());  // nobody was even asked for anything
+    EXPECT_EQ(volumes.of_disk("disk-2000").content, "boot v1+virtio+booted");
+    EXPECT_TRUE(volumes.of_disk("disk-2001").row.vm_id);
+}
+
+TEST_F(FailoverTest, OnlyALiveFailoverCanBeCommittedOrTakenBack) {
+    EXPECT_EQ(test::code_of([&] { failover->commit(vm, "test"); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { failover->go_back(vm, "test"); }), ErrorCode::conflict);
+    ASSERT_EQ(fail_over(rehearsal()), JobStatus::completed);
+    EXPECT_EQ(test::code_of([&] { failover->commit(vm, "test"); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { failover->go_back(vm, "test"); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { failover->commit(VmContextId{"ctx-none"}, "test"); }), ErrorCode::not_found);
+    EXPECT_EQ(status(vm), MachineStatus::failed_over_test);
+}
+
+TEST_F(FailoverTest, CommitKeepsTheSnapshotsWhenTheMachineIsGone) {
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    const auto gone = std::exchange(cloud.machines, {});
+    EXPECT_EQ(outcome(failover->commit(vm, "test")), JobStatus::failed);
+    EXPECT_EQ(status(vm), MachineStatus::failed_over_live);
+    EXPECT_NE(machines.find(vm)->status_reason.find("not in CloudStack any more"), std::string::npos);
+    EXPECT_EQ(volumes.of_disk("disk-2000").row.snapshot_status, "ready");
+    cloud.machines = gone;
+    EXPECT_EQ(outcome(failover->go_back(vm, "test")), JobStatus::completed);  // nothing was decided yet
+    expect_at_rest(vm);
+}
+
+TEST_F(FailoverTest, CommitKeepsTheSnapshotsWhenAVolumeIsElsewhere) {
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    const auto machine = volumes.of_disk("disk-2001").row.vm_id;
+    for (const auto& place : {std::optional(test::appliance), std::optional<CloudMachineId>{}}) {
+        volumes.of_disk("disk-2001").row.vm_id = place;
+        EXPECT_EQ(outcome(failover->commit(vm, "test")), JobStatus::failed);
+        EXPECT_NE(machines.find(vm)->status_reason.find("disk-2001"), std::string::npos);
+        EXPECT_EQ(volumes.of_disk("disk-2000").row.snapshot_status, "ready");
+    }
+    volumes.of_disk("disk-2001").row.vm_id = machine;
+    EXPECT_EQ(outcome(failover->commit(vm, "test")), JobStatus::completed);
+}
+
+TEST_F(FailoverTest, MachineThatIsStoppedCanBeCommitted) {
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    cloud.machines.begin()->second.state = "Stopped";
+    EXPECT_EQ(outcome(failover->commit(vm, "test")), JobStatus::completed);
+    EXPECT_EQ(cloud.machines.begin()->second.state, "Stopped");
+}
+
+TEST_F(FailoverTest, CommitThatHasBegunGoesForwardsOnly) {
+    ASSERT_EQ(fail_over(live()), JobStatus::completed);
+    faults.break_call("remove_snapshot");
+    EXPECT_EQ(outcome(failover->commit(vm, "test")), JobStatus::failed);
+    EXPECT_EQ(status(vm), MachineStatus::failed_over_live);
+    faults.mend();
+    const auto error = test::error_of([&] { failover->go_back(vm, "test"); });
+    EXPECT_EQ(error.code(), ErrorCode::conflict);
+    EXPECT_NE(error.advice().remedy.find("failover commit"), std::string::npos);
+    EXPECT_EQ(status(vm), MachineStatus::failed_over_live);
+    EXPECT_EQ(volumes.of_disk("disk-2001").row.operation_mode, "failover");
+    cloud.machines.clear();  // even if the operator deletes the machine meanwhile
+    EXPECT_EQ(outcome(failover->commit(vm, "test")), JobStatus::warning);
+    EXPECT_EQ(status(vm), MachineStatus::committed);
+}
+
 TEST_F(FailoverTest, SyncOfAMachineInATestIsRefused) {
     ASSERT_EQ(fail_over(rehearsal()), JobStatus::completed);
     EXPECT_EQ(test::code_of([&] { replication->start(vm, false, "test"); }), ErrorCode::conflict);

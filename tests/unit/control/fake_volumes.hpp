@@ -37,6 +37,7 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     std::map<CloudMachineId, VolumeId> default_roots;  ///< by machine, until discarded
     std::string snapshot_fate;  ///< "failed" or "creating": what the next snapshot becomes, with an error
     bool verify_finds_difference = false;
+    std::function<void()> on_remove;  ///< runs before a volume is deleted
 
     static std::string digest_of(const std::string& content) { return "digest of " + content; }
     FakeVolume& of_disk(const std::string& disk) {
@@ -136,8 +137,15 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
         });
     }
     void remove(const VolumeId& id, const std::stop_token&) override {
+        if (on_remove) {
+            on_remove();
+        }
         faults_.call("remove", [&] {
             const std::lock_guard lock(mutex_);
+            const auto found = volumes.find(id);
+            if (found != volumes.end() && found->second.row.vm_id) {
+                throw Error(ErrorCode::conflict, "the volume is attached");
+            }
             volumes.erase(id);
         });
     }

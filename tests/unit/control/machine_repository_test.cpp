@@ -17,7 +17,7 @@ class MachinesTest : public test::ControlPlane {
                 .metadata = "",
                 .steps = {}};
     }
-    JobId begin(const VmContextId& vm, MachineAction action, MachineStatus during) {
+    JobId begin(const VmContextId& vm, MachineAction action, std::optional<MachineStatus> during) {
         return machines.begin(vm, action, during, a_start());
     }
     void put(const VmContextId& vm, MachineStatus status) {
@@ -89,25 +89,29 @@ TEST_F(MachinesTest, GateLetsOneJobIn) {
 
 TEST_F(MachinesTest, GateRefusesWhatTheTableRefusesInEveryState) {
     const auto vm = add_machine();
-    const std::vector<std::pair<MachineAction, MachineStatus>> actions = {
+    const std::vector<std::pair<MachineAction, std::optional<MachineStatus>>> actions = {
         {MachineAction::sync, MachineStatus::initial_sync},
         {MachineAction::full_sync, MachineStatus::initial_sync},
         {MachineAction::test_failover, MachineStatus::failing_over_test},
         {MachineAction::live_failover, MachineStatus::failing_over_live},
         {MachineAction::finish_test, MachineStatus::rolling_back},
+        {MachineAction::go_back, MachineStatus::rolling_back},
+        {MachineAction::commit, std::nullopt},
+        {MachineAction::remove, std::nullopt},
         {MachineAction::cleanup, MachineStatus::rolling_back}};
     for (int i = 0; i <= static_cast<int>(MachineStatus::cleanup_required); ++i) {
         const auto state = static_cast<MachineStatus>(i);
         for (const auto& [action, during] : actions) {
             SCOPED_TRACE(std::string(to_string(state)) + " " + std::string(to_string(action)));
             put(vm, state);
-            const auto reason = refusal(state, action);
-            if (reason) {
-                EXPECT_EQ(test::error_of([&] { begin(vm, action, during); }).cause(), *reason);
+            if (const auto refused = refusal(state, action)) {
+                const auto error = test::error_of([&] { begin(vm, action, during); });
+                EXPECT_EQ(error.cause(), refused->reason);
+                EXPECT_EQ(error.advice().remedy, refused->remedy);
                 EXPECT_EQ(status(vm), state);
             } else {
                 const auto job = begin(vm, action, during);
-                EXPECT_EQ(status(vm), during);
+                EXPECT_EQ(status(vm), during.value_or(state));
                 stored->execute("UPDATE vm_contexts SET current_job_id = NULL");
                 job_log.end(job);
             }
@@ -178,15 +182,19 @@ TEST_F(MachinesTest, ChangesOutsideTheTableAreDefects) {
     EXPECT_EQ(test::code_of([&] { machines.set_status(vm, MachineStatus::committed); }), ErrorCode::internal);
 }
 
-TEST_F(MachinesTest, RemovedMachineIsGoneAndABusyOneStays) {
+TEST_F(MachinesTest, RemovedMachineIsGoneWithItsJobEndedAndABusyOneStays) {
     const auto vm = add_machine();
-    const auto job = begin(vm, MachineAction::sync, MachineStatus::initial_sync);
-    EXPECT_EQ(test::code_of([&] { machines.remove(vm); }), ErrorCode::conflict);
-    machines.end_job(vm, job, MachineStatus::failed);
-    machines.remove(vm);
+    EXPECT_EQ(test::code_of([&] { machines.remove(vm, JobId{}); }), ErrorCode::conflict);
+    const auto sync = begin(vm, MachineAction::sync, MachineStatus::initial_sync);
+    EXPECT_EQ(test::code_of([&] { begin(vm, MachineAction::remove, {}); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { machines.remove(vm, JobId{"other"}); }), ErrorCode::conflict);
+    machines.end_job(vm, sync, MachineStatus::failed);
+    const auto removal = begin(vm, MachineAction::remove, {});
+    machines.remove(vm, removal);
+    EXPECT_EQ(job_log.find(removal)->status, JobStatus::completed);
     EXPECT_FALSE(machines.find(vm));
     EXPECT_TRUE(machines.disks(vm).empty());
-    EXPECT_EQ(test::code_of([&] { machines.remove(vm); }), ErrorCode::not_found);
+    EXPECT_EQ(test::code_of([&] { machines.remove(vm, removal); }), ErrorCode::not_found);
 }
 
 TEST_F(MachinesTest, UpdateKeepsVolumesAndRemembersTheFormerSpecification) {

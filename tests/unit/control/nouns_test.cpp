@@ -69,6 +69,26 @@ TEST_F(NounsTest, LedgerClosesByObjectOrNameOfTheSameKindOnly) {
     EXPECT_EQ(code_of([&] { ledger.confirm("none", "object"); }), ErrorCode::internal);
 }
 
+TEST_F(NounsTest, LedgerStrikesOutWhatWasHandedOverAndNothingElse) {
+    const auto theirs = ledger.intend(ledger::Site::target, "machine", "web", vm, job);
+    const auto ours = ledger.intend(ledger::Site::target, "machine", "web-test", vm, job);
+    ledger.hand_over(theirs);
+    ledger.hand_over(theirs);
+    ASSERT_EQ(ledger.open_entries().size(), 1U);
+    EXPECT_EQ(ledger.open_entries().front().id, ours);
+    EXPECT_NE(ledger.intend(ledger::Site::target, "machine", "web", vm, job), theirs);
+}
+
+TEST_F(NounsTest, ForgottenRecoveryPointsAreGoneForThatMachineOnly) {
+    const auto managed = add_machine();
+    const auto other = add_machine(test::a_machine("web-02", "uuid-2"));
+    commit(managed, job);
+    commit(other, JobId{"job-b"});
+    recovery_points.forget_all(managed);
+    EXPECT_FALSE(recovery_points.latest(managed));
+    EXPECT_EQ(recovery_points.latest(other)->disks.size(), 2U);
+}
+
 TEST_F(NounsTest, RecoveryPointIsCommittedWholeAndThenApplied) {
     const auto managed = add_machine();
     const auto id = commit(managed, job);

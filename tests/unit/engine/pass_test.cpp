@@ -272,12 +272,6 @@ TEST_F(Pass, AStopWhileTheSnapshotIsRemovedDoesNotLeaveItThere) {
     expect_clean();
 }
 
-TEST_F(Pass, AStopWhileTheSnapshotIsTakenIsCancelled) {
-    stop.request_stop();
-    EXPECT_EQ(failure().code(), ErrorCode::cancelled);
-    expect_clean();
-}
-
 TEST_F(Pass, ProgressRisesThroughTheStages) {
     std::vector<std::string> stages;
     Bytes last = 0;

@@ -17,8 +17,8 @@ const std::vector<S> all_statuses{S::discovered,         S::initial_sync, S::rep
                                   S::ready_for_failover, S::failed,       S::failing_over_test,
                                   S::failed_over_test,   S::rolling_back, S::failing_over_live,
                                   S::failed_over_live,   S::committed,    S::cleanup_required};
-const std::vector<A> all_actions{A::sync,          A::full_sync, A::test_failover, A::finish_test,
-                                 A::live_failover, A::cleanup,   A::remove};
+const std::vector<A> all_actions{A::sync,   A::full_sync, A::test_failover, A::finish_test, A::live_failover,
+                                 A::commit, A::go_back,   A::cleanup,       A::remove};
 
 std::set<A> allowed(S status, bool has_recovery_point = true) {
     std::set<A> out;
@@ -49,9 +49,10 @@ TEST(MachineStatus, AllowsWhatTheTableSays) {
     EXPECT_EQ(allowed(S::failed), syncs);
     EXPECT_EQ(allowed(S::failed_over_test), (std::set<A>{A::finish_test}));
     EXPECT_EQ(allowed(S::cleanup_required), (std::set<A>{A::cleanup}));
+    EXPECT_EQ(allowed(S::failed_over_live), (std::set<A>{A::commit, A::go_back}));
     EXPECT_EQ(allowed(S::committed), (std::set<A>{A::remove}));
-    for (const S busy : {S::initial_sync, S::replicating, S::failing_over_test, S::rolling_back, S::failing_over_live,
-                         S::failed_over_live}) {
+    for (const S busy :
+         {S::initial_sync, S::replicating, S::failing_over_test, S::rolling_back, S::failing_over_live}) {
         EXPECT_EQ(allowed(busy), std::set<A>{}) << to_string(busy);
     }
 }
@@ -59,16 +60,36 @@ TEST(MachineStatus, AllowsWhatTheTableSays) {
 TEST(MachineStatus, AFailoverNeedsARecoveryPoint) {
     EXPECT_EQ(allowed(S::failed, false), (std::set<A>{A::sync, A::full_sync, A::remove}));
     EXPECT_EQ(allowed(S::failed, true).count(A::test_failover), 1U);
-    EXPECT_NE(refusal(S::failed, A::live_failover, false)->find("recovery point"), std::string::npos);
+    EXPECT_NE(refusal(S::failed, A::live_failover, false)->reason.find("recovery point"), std::string::npos);
+    EXPECT_NE(refusal(S::failed, A::live_failover, false)->remedy.find("sync start"), std::string::npos);
 }
 
 TEST(MachineStatus, EveryRefusalSaysWhatToDo) {
     for (const S status : all_statuses) {
         for (const A action : all_actions) {
-            const auto reason = refusal(status, action);
-            EXPECT_TRUE(!reason || reason->find(';') != std::string::npos) << to_string(status) << to_string(action);
+            if (const auto refused = refusal(status, action)) {
+                EXPECT_FALSE(refused->reason.empty()) << to_string(status) << to_string(action);
+                EXPECT_FALSE(refused->remedy.empty()) << to_string(status) << to_string(action);
+            }
         }
     }
+}
+
+TEST(MachineStatus, NothingToEndNeedsNoRemedy) {
+    for (const S idle : {S::discovered, S::ready_for_failover, S::failed}) {
+        for (const A ending : {A::finish_test, A::cleanup, A::commit, A::go_back}) {
+            EXPECT_EQ(refusal(idle, ending)->remedy, "Nothing needs to be done.");
+        }
+    }
+}
+
+TEST(MachineStatus, RemediesNameTheCommand) {
+    EXPECT_NE(refusal(S::failed_over_test, A::sync)->remedy.find("failover finish"), std::string::npos);
+    EXPECT_NE(refusal(S::failed_over_live, A::remove)->remedy.find("failover commit"), std::string::npos);
+    EXPECT_NE(refusal(S::failed_over_live, A::remove)->remedy.find("failover back"), std::string::npos);
+    EXPECT_NE(refusal(S::committed, A::go_back)->remedy.find("vm remove"), std::string::npos);
+    EXPECT_NE(refusal(S::failing_over_test, A::sync)->remedy.find("cleanup run"), std::string::npos);
+    EXPECT_NE(refusal(S::cleanup_required, A::sync)->remedy.find("cleanup run"), std::string::npos);
 }
 
 TEST(MachineStatus, KnowsTheLegalChanges) {
@@ -78,6 +99,8 @@ TEST(MachineStatus, KnowsTheLegalChanges) {
     EXPECT_TRUE(is_legal(S::failed_over_test, S::rolling_back));
     EXPECT_TRUE(is_legal(S::cleanup_required, S::rolling_back));
     EXPECT_TRUE(is_legal(S::failed_over_live, S::committed));
+    EXPECT_TRUE(is_legal(S::failed_over_live, S::rolling_back));
+    EXPECT_TRUE(is_legal(S::ready_for_failover, S::discovered));
     EXPECT_FALSE(is_legal(S::discovered, S::ready_for_failover));
     EXPECT_FALSE(is_legal(S::ready_for_failover, S::failed_over_test));
     EXPECT_FALSE(is_legal(S::failed_over_test, S::ready_for_failover));

@@ -29,8 +29,8 @@ class EngineScript : public testing::Test {
     std::vector<std::string> run(const std::string& script, const std::string& order = "order") {
         os::write_file_atomically(options.program, "#!/bin/sh\n" + script, 0700);
         std::vector<std::string> lines;
-        exit = EngineProcess(options).run(
-            JobId{"7"}, order, [&](const std::string& line) { lines.push_back(line); }, {});
+        exit =
+            EngineProcess(options).run(JobId{"7"}, order, [&](const std::string& line) { lines.push_back(line); }, {});
         return lines;
     }
     std::string log() const { return os::read_file(folder + "/7.log"); }

@@ -2,7 +2,10 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "base/digest.hpp"
 #include "support/temporary_folder.hpp"
@@ -12,6 +15,26 @@ namespace mk::volumes {
 namespace {
 
 const VolumeId volume_id{"11111111-2222-3333-4444-555555555555"};
+
+/// No file of this process can grow: every write fails, as on a full disk. Removing files works, as there.
+class FullDisk {
+  public:
+    FullDisk() : signal_before_(std::signal(SIGXFSZ, SIG_IGN)) {
+        EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
+        const rlimit nothing{0, before_.rlim_max};
+        EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &nothing), 0);
+    }
+    ~FullDisk() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        std::signal(SIGXFSZ, signal_before_);
+    }
+    FullDisk(const FullDisk&) = delete;
+    FullDisk& operator=(const FullDisk&) = delete;
+
+  private:
+    rlimit before_{};
+    void (*signal_before_)(int);
+};
 
 class DigestMapTest : public testing::Test {
   protected:
@@ -83,6 +106,47 @@ TEST_F(DigestMapTest, GivesBackWhatWasKnownAtTheSnapshot) {
     map.forget(volume_id);
     map.restore_from_snapshot(volume_id);
     EXPECT_FALSE(map.known(volume_id));
+}
+
+TEST_F(DigestMapTest, AFullDiskCostsTheMemoryAndNeverTheTruth) {
+    map.recompute(volume_id, device(), {});
+    write(0, "changed");
+    {
+        const FullDisk full;
+        EXPECT_EQ(map.update(volume_id, device(), {{0, 7}}, {}), expected());
+    }
+    EXPECT_FALSE(map.known(volume_id));
+    EXPECT_EQ(map.update(volume_id, device(), {}, {}), expected()) << "not from a file of before";
+}
+
+TEST_F(DigestMapTest, AFullDiskHindersNeitherSnapshotNorRevert) {
+    map.recompute(volume_id, device(), {});
+    {
+        const FullDisk full;
+        map.save_for_snapshot(volume_id);
+    }
+    map.restore_from_snapshot(volume_id);
+    EXPECT_FALSE(map.known(volume_id)) << "nothing was saved";
+
+    map.recompute(volume_id, device(), {});
+    map.save_for_snapshot(volume_id);
+    {
+        const FullDisk full;
+        map.restore_from_snapshot(volume_id);
+    }
+    EXPECT_FALSE(map.known(volume_id));
+    map.restore_from_snapshot(volume_id);
+    EXPECT_EQ(map.known(volume_id), expected()) << "what was saved is still there";
+}
+
+TEST_F(DigestMapTest, ADamagedStateFileIsAsGoodAsNone) {
+    map.recompute(volume_id, device(), {});
+    write(size - 1, "x");
+    for (const char* damaged : {"", "{", "[]", R"({"size":1,"unit_size":2,"units":[]})", R"({"size":-1})"}) {
+        os::write_file_atomically(folder / "state/" + volume_id.value + ".json", damaged);
+        EXPECT_FALSE(map.known(volume_id)) << damaged;
+        EXPECT_EQ(map.update(volume_id, device(), {}, {}), expected()) << damaged;
+    }
 }
 
 }  // namespace

@@ -131,6 +131,24 @@ TEST_F(OperationRunnerTest, StartInterruptsWhatAFormerDaemonLeftAndForgetsTheOld
     EXPECT_EQ(code_of([&] { runner->get(old); }), ErrorCode::not_found);
 }
 
+TEST_F(OperationRunnerTest, AnEndThatTheDatabaseDoesNotTakeIsToldNevertheless) {
+    start();
+    database->execute(
+        "CREATE TRIGGER full BEFORE UPDATE ON volume_operations BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+    const auto good = runner->submit("kind", "a", "a", [](const Progress&) { return Json{{"x", 1}}; });
+    const auto bad =
+        runner->submit("kind", "b", "b", [](const Progress&) -> Json { throw Error(ErrorCode::conflict, "no"); });
+    EXPECT_EQ(ended(good).state, "completed");
+    EXPECT_EQ(ended(good).result, R"({"x":1})");
+    EXPECT_EQ(ended(good).percent, 100);
+    EXPECT_EQ(ended(bad).state, "failed");
+    EXPECT_EQ(ended(bad).error, R"({"cause":"no"})");
+
+    database->execute("DROP TRIGGER full");
+    start();
+    EXPECT_EQ(runner->get(good).state, "interrupted") << "the next daemon knows nothing of it: the caller repeats";
+}
+
 TEST_F(OperationRunnerTest, RefusesMoreThanItsQueueHolds) {
     start(1, 1);
     const auto lease = locks.acquire("held", 1s, {});

@@ -1,0 +1,211 @@
+// Which machines in CloudStack are ours: what is not is neither adopted nor stopped nor destroyed.
+
+#include "oma-api/cloud_adapters.hpp"
+
+#include <gtest/gtest.h>
+
+#include "control/credentials/credential_repository.hpp"
+#include "control/machines/machine_repository.hpp"
+#include "support/cloud_server.hpp"
+#include "support/error_of.hpp"
+#include "support/fake_clock.hpp"
+#include "support/temporary_folder.hpp"
+
+namespace mk::oma {
+namespace {
+
+using test::code_of;
+
+const CloudMachineId vm{"vm-1"};
+
+class CloudMachinesTest : public testing::Test {
+  protected:
+    CloudMachinesTest() {
+        db::migrate(*database_, MK_SOURCE_DIR "/migrations");
+        settings::CloudStackSettings settings;
+        settings.api_url = cloud_.url();
+        settings.api_key = Secret("key");
+        settings.secret_key = Secret("secret");
+        settings.zone_id = "zone";
+        settings.service_offering_id = "small";
+        settings.template_id = "template";
+        settings_.save(settings);
+        credentials::Credential entry;
+        entry.name = "vc";
+        entry.vcenter = "https://vc/sdk";
+        entry.username = "u";
+        SourceMachine source;
+        source.instance_uuid = "uuid";
+        source.name = "web";
+        source.disks.emplace_back();
+        source.disks.back().id = DiskId{"disk-2000"};
+        context = managed_.add(credentials_.add(entry, Secret("secret"), "test"), source);
+        cloud_.script.on("listServiceOfferings", Json::object()).on("listTags", Json::object());
+    }
+
+    /// What a failover records before it asks for the machine.
+    std::string begin_failover(const std::string& name = "web") {
+        failover::FailoverJob job;
+        job.job_id = JobId{"job-1"};
+        job.vm_context_id = context;
+        job.status = "running";
+        job.source_vm_name = "web";
+        database_->transact([&](db::Session& session) { failovers_.add(session, job); });
+        return ledger_.intend(ledger::Site::target, "machine", name, context, job.job_id);
+    }
+    static Json machine(const char* display_name, const char* created, const char* state = "Running") {
+        return {{"count", 1},
+                {"virtualmachine",
+                 {{{"id", vm.value},
+                   {"name", "web"},
+                   {"displayname", display_name},
+                   {"state", state},
+                   {"created", created}}}}};
+    }
+    /// The fake clock stands at 2026-01-01T00:00:00Z.
+    static Json somebody_elses() { return machine("mail", "2025-12-01T00:00:00+0000"); }
+    static Json tag_of(const std::string& value) {
+        return {{"count", 1}, {"tag", {{{"key", "migratekit.context"}, {"value", value}, {"resourceid", vm.value}}}}};
+    }
+    static failover::MachineOrder order() {
+        failover::MachineOrder order;
+        order.name = "web";
+        order.display_name = "web (test)";
+        order.network_ids = {"net"};
+        return order;
+    }
+
+    test::TemporaryFolder folder_;
+    test::FakeClock clock_;
+    test::CloudServer cloud_;
+    SecretBox box_{std::string(32, 'k')};
+    std::shared_ptr<db::Database> database_ = db::Database::open("sqlite:" + (folder_ / "oma.db"));
+    settings::CloudStackSettingsRepository settings_{database_, box_, clock_};
+    ledger::Ledger ledger_{database_, clock_};
+    failover::FailoverRepository failovers_{database_, clock_};
+    joblog::JobLog job_log_{database_, clock_};
+    machines::MachineRepository managed_{database_, job_log_, clock_};
+    credentials::CredentialRepository credentials_{database_, box_, clock_};
+    CloudMachinesAdapter machines_{settings_, ledger_, failovers_};
+    VmContextId context;
+};
+
+TEST_F(CloudMachinesTest, TagsWhatItDeploysWithTheContext) {
+    begin_failover();
+    cloud_.script.job("deployVirtualMachine").job("createTags");
+    cloud_.script.on("listVirtualMachines", Json::object())
+        .on("listVirtualMachines", Json::object())
+        .on("listVirtualMachines", machine("web (test)", "2026-01-01T00:00:01+0000", "Stopped"));
+
+    EXPECT_EQ(machines_.create(order(), {}).id, vm);
+
+    const auto& sent = cloud_.script.last("createTags").parameters;
+    EXPECT_EQ(sent.at("resourcetype"), "UserVm");
+    EXPECT_EQ(sent.at("resourceids"), vm.value);
+    EXPECT_EQ(sent.at("tags[0].key"), "migratekit.context");
+    EXPECT_EQ(sent.at("tags[0].value"), context.value);
+}
+
+TEST_F(CloudMachinesTest, AMachineThatCannotBeTaggedIsUsedNevertheless) {
+    begin_failover();
+    cloud_.script.job("deployVirtualMachine").fail("createTags", 432, "not available to this role");
+    cloud_.script.on("listVirtualMachines", Json::object())
+        .on("listVirtualMachines", Json::object())
+        .on("listVirtualMachines", machine("web (test)", "2026-01-01T00:00:01+0000", "Stopped"));
+
+    EXPECT_EQ(machines_.create(order(), {}).id, vm);
+}
+
+TEST_F(CloudMachinesTest, DoesNotAdoptSomebodyElsesMachineOfTheSameName) {
+    begin_failover();
+    cloud_.script.on("listVirtualMachines", somebody_elses());
+
+    EXPECT_EQ(code_of([&] { machines_.create(order(), {}); }), ErrorCode::conflict);
+    EXPECT_EQ(cloud_.script.count("deployVirtualMachine"), 0u);
+}
+
+TEST_F(CloudMachinesTest, DoesNotAdoptTheMachineOfAnEarlierFailover) {
+    ledger_.confirm(begin_failover(), vm.value);
+    cloud_.script.on("listVirtualMachines", machine("web", "2026-01-01T00:00:01+0000"));
+
+    EXPECT_EQ(code_of([&] { machines_.create(order(), {}); }), ErrorCode::conflict);
+}
+
+TEST_F(CloudMachinesTest, BeforeAFailoverEveryMachineOfTheNameIsSeen) {
+    cloud_.script.on("listVirtualMachines", somebody_elses());
+
+    EXPECT_EQ(machines_.find_by_name("web", {})->id, vm);
+}
+
+TEST_F(CloudMachinesTest, ARollbackFindsByNameOnlyWhatIsOurs) {
+    begin_failover();
+    cloud_.script.on("listVirtualMachines", somebody_elses());
+    cloud_.script.on("listVirtualMachines", machine("mail", "2026-01-01T00:00:01+0000"));
+
+    EXPECT_FALSE(machines_.find_by_name("web", {}));  // created before the failover, another display name
+    EXPECT_FALSE(machines_.find_by_name("web", {}));  // another display name
+}
+
+TEST_F(CloudMachinesTest, AMachineOfTheRightNamesThatIsOlderThanTheFailoverIsNotOurs) {
+    begin_failover();
+    cloud_.script.on("listVirtualMachines", machine("web (test)", "2025-12-31T23:50:00+0000"));
+
+    EXPECT_FALSE(machines_.find_by_name("web", {}));
+}
+
+TEST_F(CloudMachinesTest, ARollbackFindsTheMachineWhoseDeploymentWasNotAnswered) {
+    begin_failover();
+    cloud_.script.on("listVirtualMachines", machine("web (test)", "2026-01-01T02:00:01+0200"));
+
+    EXPECT_EQ(machines_.find_by_name("web", {})->id, vm);
+}
+
+TEST_F(CloudMachinesTest, OurTagIsEnoughAndAnotherContextsIsNot) {
+    begin_failover();
+    cloud_.script.on("listVirtualMachines", machine("renamed", "2026-01-01T00:00:01+0000"));
+    cloud_.script.on("listTags", tag_of("ctx-other")).on("listTags", tag_of(context.value));
+
+    EXPECT_FALSE(machines_.find_by_name("web", {}));  // no tag
+    EXPECT_FALSE(machines_.find_by_name("web", {}));  // the tag of another machine
+    EXPECT_TRUE(machines_.find_by_name("web", {}));
+}
+
+TEST_F(CloudMachinesTest, TheTagOfAnEarlierFailoverIsNotEnough) {
+    begin_failover();
+    cloud_.script.on("listVirtualMachines", machine("web", "2025-12-31T00:00:00+0000"));
+    cloud_.script.on("listTags", tag_of(context.value));
+
+    EXPECT_FALSE(machines_.find_by_name("web", {}));
+    EXPECT_EQ(code_of([&] { machines_.create(order(), {}); }), ErrorCode::conflict);
+}
+
+TEST_F(CloudMachinesTest, SomebodyElsesMachineIsNeitherStoppedNorDestroyed) {
+    begin_failover();
+    cloud_.script.on("listVirtualMachines", somebody_elses());
+
+    EXPECT_EQ(code_of([&] { machines_.stop(vm, {}); }), ErrorCode::conflict);
+    EXPECT_EQ(code_of([&] { machines_.destroy(vm, {}); }), ErrorCode::conflict);
+    EXPECT_EQ(cloud_.script.count("stopVirtualMachine") + cloud_.script.count("destroyVirtualMachine"), 0u);
+}
+
+TEST_F(CloudMachinesTest, WhatTheLedgerKnowsIsDestroyedAlsoWithoutTag) {
+    ledger_.confirm(begin_failover(), vm.value);
+    cloud_.script.job("destroyVirtualMachine");
+    cloud_.script.on("listVirtualMachines", somebody_elses())
+        .on("listVirtualMachines", somebody_elses())
+        .on("listVirtualMachines", somebody_elses())
+        .on("listVirtualMachines", Json::object());
+
+    EXPECT_TRUE(machines_.destroy(vm, {}));
+    EXPECT_EQ(cloud_.script.count("destroyVirtualMachine"), 1u);
+}
+
+TEST_F(CloudMachinesTest, WhatIsGoneIsDestroyed) {
+    cloud_.script.on("listVirtualMachines", Json::object());
+
+    EXPECT_TRUE(machines_.destroy(vm, {}));
+    EXPECT_NO_THROW(machines_.stop(vm, {}));
+}
+
+}  // namespace
+}  // namespace mk::oma

@@ -1,0 +1,74 @@
+#include "oma-api/vma_client.hpp"
+
+#include <gtest/gtest.h>
+
+#include "support/error_of.hpp"
+#include "unit/apps/oma_api/peer.hpp"
+
+namespace mk::oma {
+namespace {
+
+using test::code_of;
+using test::error_of;
+
+class VmaClientTest : public testing::Test {
+  protected:
+    test::Peer vma_;
+    VmaClient client_{vma_.url(), Secret("token")};
+    contracts::VcenterAccess access_{
+        .url = "https://vc/sdk", .username = "u", .password = Secret("p"), .certificate_sha256 = ""};
+
+    static Json inventory(const Json& machines) {
+        return {{"vcenter_uuid", "vc-1"}, {"version", "8.0"}, {"machines", machines}};
+    }
+};
+
+TEST_F(VmaClientTest, SendsTheAccessInTheBodyOnly) {
+    vma_.on("POST /api/v1/discover", inventory(Json::array()));
+
+    EXPECT_EQ(client_.discover(access_, "web*", {}).vcenter_uuid, "vc-1");
+    const auto asked = vma_.asked().front();
+    EXPECT_EQ(asked.body.at("password"), "p");
+    EXPECT_EQ(asked.body.at("filter"), "web*");
+    EXPECT_EQ(asked.token, "Bearer token");
+    EXPECT_TRUE(asked.query.empty());
+}
+
+TEST_F(VmaClientTest, AMachineThatIsGoneIsToldSo) {
+    vma_.on("POST /api/v1/discover", inventory(Json::array()));
+
+    const auto error = error_of([&] { client_.look_up(access_, "vm-7", "uuid-1", {}); });
+    EXPECT_EQ(error.code(), ErrorCode::not_found);
+    EXPECT_FALSE(error.advice().consequence.empty());
+    EXPECT_FALSE(error.advice().remedy.empty());
+}
+
+TEST_F(VmaClientTest, TheErrorsOfTheVmaKeepTheirAdvice) {
+    vma_.fail("POST /api/v1/power",
+              Error(ErrorCode::unauthenticated, "wrong password", {.remedy = "Change it.", .retry_safe = true}));
+
+    const auto error = error_of([&] { client_.power({.vcenter = access_, .moref = "vm-7", .action = "state"}, {}); });
+    EXPECT_EQ(error.code(), ErrorCode::unauthenticated);
+    EXPECT_EQ(error.advice().remedy, "Change it.");
+    EXPECT_EQ(code_of([&] { client_.progress(JobId{"unknown"}, {}); }), ErrorCode::not_found);
+}
+
+TEST_F(VmaClientTest, AnAnswerWithoutWhatIsNeededIsAnError) {
+    vma_.on("POST /api/v1/discover", {{"machines", Json::array()}});
+    EXPECT_EQ(code_of([&] { client_.discover(access_, "", {}); }), ErrorCode::invalid);
+    vma_.on("POST /api/v1/snapshots/sweep", {{"remaining", "none"}});
+    EXPECT_EQ(code_of([&] { client_.sweep_snapshots(access_, "vm-7", {}); }), ErrorCode::invalid);
+}
+
+TEST_F(VmaClientTest, AVmaThatIsAwayIsUnavailableByName) {
+    vma_.leave();
+
+    const auto error = error_of([&] { client_.version(); });
+    EXPECT_EQ(error.code(), ErrorCode::unavailable);
+    EXPECT_NE(error.cause().find("VMA"), std::string::npos);
+    EXPECT_FALSE(error.advice().remedy.empty());
+    EXPECT_EQ(code_of([&] { client_.stop_pass(JobId{"job"}); }), ErrorCode::unavailable);
+}
+
+}  // namespace
+}  // namespace mk::oma
