@@ -47,8 +47,8 @@ std::optional<std::string> answer_of(const std::string& address, const Probe& pr
     try {
         if (probe.http) {
             const auto url = "http://" + address + ":" + std::to_string(probe.port) + probe.path;
-            const auto response = http::Client().send(
-                {.method = "GET", .url = url, .headers = {}, .body = {}, .limit = limit}, stop);
+            const auto response =
+                http::Client().send({.method = "GET", .url = url, .headers = {}, .body = {}, .limit = limit}, stop);
             return "HTTP " + std::to_string(response.status) + " from " + url + ": " +
                    response.body.substr(0, evidence_length);
         }

@@ -34,6 +34,20 @@ bool is_refused_expunge(const Error& error) {
     return error.code() == ErrorCode::forbidden || error.native() == "531";
 }
 
+/// Nothing where the machine has no tag of ours, or this account may not read tags.
+std::optional<std::string> readable_tag(const CloudMachineId& id, const cloudstack::MachineCommands& machines,
+                                        const std::stop_token& stop) {
+    try {
+        return machines.find_tag(id, tag_key, stop);
+    } catch (const Error& error) {
+        if (error.code() != ErrorCode::forbidden && error.code() != ErrorCode::unauthenticated) {
+            throw;
+        }
+        log::warn("the tags of machine {} cannot be read: {}", id.value, error.cause());
+        return std::nullopt;
+    }
+}
+
 }  // namespace
 
 void CloudMachinesAdapter::check(const std::stop_token& stop) {
@@ -84,7 +98,7 @@ bool CloudMachinesAdapter::is_ours(const cloudstack::MachineInfo& machine, const
     if (is_old) {
         return false;
     }
-    if (const auto tag = machines.find_tag(machine.id, tag_key, stop)) {
+    if (const auto tag = readable_tag(machine.id, machines, stop)) {
         return !entry || *tag == entry->vm_context_id.value;
     }
     // Deployed, but cut off before it was tagged and recorded.

@@ -12,9 +12,9 @@
 
 namespace mk::oma {
 
-/// A machine is ours when the ledger or its failover job holds its id. One that is known by its name only is ours when it
-/// carries our tag, or the display name of that failover, and was created after the failover began. What is not ours is neither
-/// adopted nor stopped nor destroyed, whatever its name (cloudstack.md section 9 rules 3 and 4).
+/// A machine is ours when the ledger or its failover job holds its id. One that is known by its name only is ours when
+/// it carries our tag, or the display name of that failover, and was created after the failover began. What is not ours
+/// is neither adopted nor stopped nor destroyed, whatever its name (cloudstack.md section 9 rules 3 and 4).
 class CloudMachinesAdapter : public failover::CloudMachines {
   public:
     CloudMachinesAdapter(settings::CloudStackSettingsRepository& settings, const ledger::Ledger& ledger,

@@ -2,13 +2,12 @@
 
 #include <set>
 
-#include <CLI/CLI.hpp>
-
 #include "appliance/oma/routes.hpp"
 #include "base/config.hpp"
 #include "base/log.hpp"
 #include "boot_probe.hpp"
 #include "cloud_adapters.hpp"
+#include "common/service.hpp"
 #include "final_sync.hpp"
 #include "guest_preparation.hpp"
 #include "http/server.hpp"
@@ -155,20 +154,10 @@ void serve(const Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{
-        "Machines, replication and failover: the service of the OMA appliance.\n\nExample: oma-api --config "
-        "/etc/migratekit/oma-api.toml"};
-    std::string config_file = "/etc/migratekit/oma-api.toml";
-    app.add_option("--config", config_file, "configuration file (TOML)")->capture_default_str();
-    app.set_version_flag("--version", MK_VERSION);
-    CLI11_PARSE(app, argc, argv);
-    mk::os::block_termination_signals();
-    mk::log::start("oma-api");
-    try {
-        serve(mk::Config::load(config_file, known_keys));
-        return 0;
-    } catch (const std::exception& error) {
-        mk::log::error("{}", mk::as_error(error).full_text());
-        return 1;
-    }
+    return mk::apps::run_service(
+        argc, argv,
+        {.name = "oma-api",
+         .description = "Machines, replication and failover: the service of the OMA appliance.",
+         .known_keys = known_keys,
+         .serve = serve});
 }

@@ -22,7 +22,8 @@ class VolumesClient : public replication::ReplicaVolumes, public failover::Failo
         RetryPolicy patience{.give_up_after = std::chrono::seconds{60}};
     };
     VolumesClient(std::string base_url, Secret token, Pacing pacing);
-    VolumesClient(std::string base_url, Secret token) : VolumesClient(std::move(base_url), std::move(token), Pacing{}) {}
+    VolumesClient(std::string base_url, Secret token)
+        : VolumesClient(std::move(base_url), std::move(token), Pacing{}) {}
 
     std::vector<contracts::Volume> volumes_of(const VmContextId& vm, const std::stop_token& stop) override;
     contracts::Volume create(const contracts::CreateVolume& request, const std::stop_token& stop) override;

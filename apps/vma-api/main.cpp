@@ -14,8 +14,10 @@
 #include "appliance/vma/routes.hpp"
 #include "base/config.hpp"
 #include "base/log.hpp"
+#include "common/service.hpp"
 #include "http/server.hpp"
 #include "os/file.hpp"
+#include "os/listen_address.hpp"
 #include "os/signals.hpp"
 #include "vsphere_gateway.hpp"
 
@@ -32,21 +34,11 @@ const std::set<std::string> known_keys{"listen",
                                        "limits.discovery_seconds",
                                        "readers.vddk_library_folder"};
 
-std::string config_path(int argc, char** argv) {
-    if (argc == 3 && std::string(argv[1]) == "--config") {
-        return argv[2];
-    }
-    throw Error(ErrorCode::invalid, "usage: vma-api --config FILE");
-}
-
 http::ServerOptions listen_options(const Config& config) {
-    const std::string listen = config.get("listen", "127.0.0.1:8081");
-    const std::size_t colon = listen.rfind(':');
-    const Config port =
-        Config::from_text("port = " + (colon == std::string::npos ? "" : listen.substr(colon + 1)), {"port"}, "listen");
+    const auto listen = os::parse_listen_address(config.get("listen", "127.0.0.1:8081"));
     http::ServerOptions options;
-    options.address = listen.substr(0, colon);
-    options.port = static_cast<std::uint16_t>(port.number("port", 8081, 0, 65535));
+    options.address = listen.host;
+    options.port = listen.port;
     // Calls to vCenters hold a worker each (routes.cpp limits them); the others answer for the jobs.
     options.workers = 12;
     return options;
@@ -131,14 +123,9 @@ void serve(const Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    mk::os::block_termination_signals();
-    mk::log::start("vma-api");
-    try {
-        serve(mk::Config::load(config_path(argc, argv), known_keys));
-        mk::log::info("event=stopped");
-        return 0;
-    } catch (const std::exception& caught) {
-        mk::log::error("event=failed cause=\"{}\"", mk::as_error(caught).full_text());
-        return 1;
-    }
+    return mk::apps::run_service(argc, argv,
+                                 {.name = "vma-api",
+                                  .description = "Discovery, power and copies: the service of the VMA appliance.",
+                                  .known_keys = known_keys,
+                                  .serve = serve});
 }

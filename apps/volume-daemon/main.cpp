@@ -4,13 +4,12 @@
 
 #include <set>
 
-#include <CLI/CLI.hpp>
-
 #include "adapters.hpp"
 #include "appliance/volumes/routes.hpp"
 #include "base/config.hpp"
 #include "base/json_fields.hpp"
 #include "base/log.hpp"
+#include "common/service.hpp"
 #include "contracts/vma_api.hpp"
 #include "http/server.hpp"
 #include "os/file.hpp"
@@ -146,20 +145,9 @@ void serve(const Config& config) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{
-        "Replica volumes: lifecycle, devices, exports, digests.\n\nExample: volume-daemon --config "
-        "/etc/migratekit/volume-daemon.toml"};
-    std::string config_file = "/etc/migratekit/volume-daemon.toml";
-    app.add_option("--config", config_file, "configuration file (TOML)")->capture_default_str();
-    app.set_version_flag("--version", MK_VERSION);
-    CLI11_PARSE(app, argc, argv);
-    mk::os::block_termination_signals();
-    mk::log::start("volume-daemon");
-    try {
-        serve(mk::Config::load(config_file, known_keys));
-        return 0;
-    } catch (const std::exception& error) {
-        mk::log::error("{}", mk::as_error(error).full_text());
-        return 1;
-    }
+    return mk::apps::run_service(argc, argv,
+                                 {.name = "volume-daemon",
+                                  .description = "Replica volumes: lifecycle, devices, exports, digests.",
+                                  .known_keys = known_keys,
+                                  .serve = serve});
 }

@@ -49,3 +49,14 @@ def test_rollback_shows_its_ten_steps(story):
         "failover-job-status-update", "vm-context-status-update"]
     assert shown["percent"] == 100
     assert all(s["status"] == "completed" for s in shown["steps"])
+
+
+def test_the_move_can_be_undone(story):
+    """After the live failover: back to the source, which starts again; the next increment is one."""
+    site = story.site
+    site.cli("failover", "back", story.MACHINE, "--confirm", story.MACHINE, "--wait")
+    assert story.machine()["status"] == "ready_for_failover"
+    source = next(m for m in site.control("vcenter")["machines"] if m["name"] == story.MACHINE)
+    assert source["power"] == "poweredOn"
+    story.increment()
+    story.nothing_is_left()

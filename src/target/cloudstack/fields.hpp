@@ -54,8 +54,8 @@ inline std::optional<Instant> time_field(const Json& object, const char* name) {
         return value;
     };
     const auto date = std::chrono::year{number(0, 4)} / number(5, 2) / number(8, 2);
-    const auto time = std::chrono::hours{number(11, 2)} + std::chrono::minutes{number(14, 2)} +
-                      std::chrono::seconds{number(17, 2)};
+    const auto time =
+        std::chrono::hours{number(11, 2)} + std::chrono::minutes{number(14, 2)} + std::chrono::seconds{number(17, 2)};
     const auto zone = std::chrono::hours{number(20, 2)} + std::chrono::minutes{number(22, 2)};
     if (!is_number || !date.ok()) {
         return std::nullopt;

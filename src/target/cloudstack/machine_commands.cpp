@@ -132,8 +132,7 @@ std::vector<NicInfo> MachineCommands::nics(const CloudMachineId& id, const std::
 std::vector<std::string> MachineCommands::vm_snapshots(const CloudMachineId& id, const std::stop_token& stop) const {
     std::vector<std::string> names;
     // Releases spell the list's name differently ("vmSnapshot", "vmsnapshot"): it is the only list of the answer.
-    const Json answer =
-        client_.call("listVMSnapshot", {{"virtualmachineid", id.value}, {"listall", "true"}}, stop);
+    const Json answer = client_.call("listVMSnapshot", {{"virtualmachineid", id.value}, {"listall", "true"}}, stop);
     for (const auto& list : answer) {
         for (const auto& json : list.is_array() ? list : Json::array()) {
             const auto name = text_field(json, "displayname");

@@ -2,8 +2,8 @@
 // The digest of a volume, kept up to date by the units that a commit touched: SHA-256 of each 32 MiB unit; the volume's
 // digest is the SHA-256 over the unit digests (lower-case hex, one after the other, without separators). One state file
 // per volume, and one more for the state at the time of its snapshot. The files only save reading: one that cannot be
-// written or read is dropped, and the next commit reads the whole volume. Thread-safe as long as one volume is used by one
-// thread.
+// written or read is dropped, and the next commit reads the whole volume. Thread-safe as long as one volume is used by
+// one thread.
 
 #include <functional>
 #include <optional>

@@ -154,7 +154,9 @@ void OperationRunner::run(const Item& item, const std::stop_token& stop) {
 }
 
 void OperationRunner::finish(const Item& item, const End& end) {
-    const auto text_or_null = [](const std::string& text) { return text.empty() ? db::Value(nullptr) : db::Value(text); };
+    const auto text_or_null = [](const std::string& text) {
+        return text.empty() ? db::Value(nullptr) : db::Value(text);
+    };
     std::optional<Error> failure;
     try {
         database_->execute(finish_sql, {{"state", end.state},

@@ -28,7 +28,8 @@ struct Applied {
 bool is_sealed(const OverlayFiles& files);
 
 /// The target is flushed when this returns. Throws Error{corrupt} when the overlay is not sealed or a piece has not the
-/// digest it was sealed with (nothing of that piece is written), Error{conflict} when it is not there, Error{cancelled} when stopped between two pieces.
+/// digest it was sealed with (nothing of that piece is written), Error{conflict} when it is not there, Error{cancelled}
+/// when stopped between two pieces.
 Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, ApplyTarget& target,
                       const std::stop_token& stop, const std::function<void(double percent)>& on_progress = {});
 

@@ -32,14 +32,15 @@ auto readable(const char* what, Read&& read) -> std::optional<decltype(read())> 
 void require_custom_size(const std::vector<cloudstack::DiskOfferingInfo>& offerings, const std::string& id) {
     const auto offering = std::find_if(offerings.begin(), offerings.end(), [&](const auto& o) { return o.id == id; });
     if (offering == offerings.end()) {
-        throw refusal(ErrorCode::conflict, "the configured disk offering " + id + " does not exist in the zone any more",
+        throw refusal(ErrorCode::conflict,
+                      "the configured disk offering " + id + " does not exist in the zone any more",
                       "Choose another disk offering in the CloudStack settings.");
     }
     if (!offering->is_customized) {
-        throw refusal(ErrorCode::conflict,
-                      fmt::format("the disk offering '{}' makes disks of {} GiB only", offering->name,
-                                  offering->size_gib),
-                      "Choose a disk offering with custom size in the CloudStack settings.");
+        throw refusal(
+            ErrorCode::conflict,
+            fmt::format("the disk offering '{}' makes disks of {} GiB only", offering->name, offering->size_gib),
+            "Choose a disk offering with custom size in the CloudStack settings.");
     }
 }
 
@@ -75,11 +76,12 @@ void Placement::require_size(const std::string& zone_id, const std::string& disk
 void Placement::require_no_vm_snapshots(const CloudMachineId& machine, const std::stop_token& stop) const {
     const auto names = readable("the VM snapshots", [&] { return machines_.vm_snapshots(machine, stop); });
     if (names && !names->empty()) {
-        throw refusal(ErrorCode::conflict,
-                      fmt::format("the machine {} has VM snapshots ({}): CloudStack attaches and detaches nothing while "
-                                  "it has them",
-                                  machine.value, fmt::join(*names, ", ")),
-                      "Delete these VM snapshots in CloudStack, then repeat. Do not revert to one of them.");
+        throw refusal(
+            ErrorCode::conflict,
+            fmt::format("the machine {} has VM snapshots ({}): CloudStack attaches and detaches nothing while "
+                        "it has them",
+                        machine.value, fmt::join(*names, ", ")),
+            "Delete these VM snapshots in CloudStack, then repeat. Do not revert to one of them.");
     }
 }
 

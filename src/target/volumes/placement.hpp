@@ -1,6 +1,6 @@
 #pragma once
-// Whether CloudStack can take a replica, asked before it is asked to: a refusal inside a job tells the operator a code, a
-// check tells what to do (cloudstack.md sections 5.1, 5.2, 6 and 7.4). What the account may not read is left to
+// Whether CloudStack can take a replica, asked before it is asked to: a refusal inside a job tells the operator a code,
+// a check tells what to do (cloudstack.md sections 5.1, 5.2, 6 and 7.4). What the account may not read is left to
 // CloudStack to decide. Nothing here changes anything. Thread-safe.
 
 #include <optional>

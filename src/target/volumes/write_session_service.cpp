@@ -323,8 +323,9 @@ Committed WriteSessionService::commit(const WriteSessionId& id, const Progress& 
         return {row.digest.value_or(""), 0};
     }
     if (row.state == "aborted") {
-        throw Error(ErrorCode::conflict, "the write session " + id.value + " was aborted",
-                    {.consequence = "What it holds is not a recovery point.", .remedy = "Replicate the machine again."});
+        throw Error(
+            ErrorCode::conflict, "the write session " + id.value + " was aborted",
+            {.consequence = "What it holds is not a recovery point.", .remedy = "Replicate the machine again."});
     }
     std::shared_ptr<SessionBackend> backend;
     if (row.state == "open") {
@@ -361,9 +362,9 @@ Committed WriteSessionService::apply_staged(const WriteSessionRow& row, const Bl
         throw;
     }
     Committed committed;
-    committed.digest = parts_.digests.update(row.volume_id, device, applied.touched, progress.stop(), [&](double percent) {
-        progress.say("Reading back for the digest", 50 + percent / 2);
-    });
+    committed.digest =
+        parts_.digests.update(row.volume_id, device, applied.touched, progress.stop(),
+                              [&](double percent) { progress.say("Reading back for the digest", 50 + percent / 2); });
     committed.bytes = applied.data_bytes;
     parts_.sessions.complete(row, committed.digest);
     files.remove();

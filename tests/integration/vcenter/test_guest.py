@@ -1,6 +1,5 @@
 """A running guest that really writes: frozen disks, exact increments, shutdown through its tools channel."""
 
-import glob
 import hashlib
 import os
 import subprocess
@@ -13,19 +12,17 @@ from labvcenter import ROOT, Lab, changed_areas, disks, enable_tracking, eventua
 BOOT_LIMIT = 120  # seconds; emulated guests share the host with whatever else runs
 
 
-def images():
-    """The cached guest images, or a reason why there are none."""
-    key = subprocess.run([os.path.join(ROOT, "lab", "guests", "build-beacon"), "--key"], capture_output=True, text=True,
-                         check=False).stdout.strip()
-    folder = os.path.join(ROOT, "build", "images", key)
-    if not key or len(glob.glob(os.path.join(folder, "beacon-*", "*.img"))) < 4:
-        pytest.skip("guest images are not built yet; `migratekit-lab up` builds them into build/images")
+def build_images(folder):
+    """Freshly built guest images, a second or two each."""
+    for firmware in ("bios", "uefi"):
+        subprocess.run([os.path.join(ROOT, "lab", "guests", "build-beacon"), os.path.join(folder, f"beacon-{firmware}"), firmware],
+                       check=True, capture_output=True, timeout=300)
     return folder
 
 
 @pytest.fixture(scope="module")
-def guest_lab():
-    lab = Lab("--images", images())
+def guest_lab(tmp_path_factory):
+    lab = Lab("--images", build_images(str(tmp_path_factory.mktemp("images"))))
     yield lab
     assert lab.stop() == 0
 

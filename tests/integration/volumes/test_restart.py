@@ -118,6 +118,73 @@ def test_session_whose_overlay_is_gone_is_aborted_at_start(own, cloud, context):
     assert daemon.open(volume, "staged")["session_id"] != session["session_id"]
 
 
+def test_creation_that_was_cut_off_is_finished_in_the_size_that_is_wanted_now(own, cloud, context):
+    daemon = own()
+    cloud.fault("delay_job", command="createVolume", ms="3000")
+    daemon.begin("POST", "/api/v1/volumes",
+                 {"vm_context_id": context, "disk_id": "disk-2000", "name": "web-" + context, "size_bytes": GIB})
+
+    def made():
+        return [v for v in cloud.api.listVolumes(listall="true").get("volume", []) if v["name"].startswith("web-" + context)]
+    wait_for(made)
+    daemon.kill()
+    daemon.start()
+    volume = daemon.do("POST", "/api/v1/volumes",
+                       {"vm_context_id": context, "disk_id": "disk-2000", "name": "web-" + context, "size_bytes": 2 * GIB})
+    assert volume["size_bytes"] == 2 * GIB
+    assert [v["id"] for v in made()] == [volume["volume_id"]]
+
+
+def half_applied(daemon, cloud, context):
+    """A commit that was killed in the middle of its apply."""
+    volume = daemon.attached(context=context)["volume_id"]
+    session, expected = filled_session(daemon, volume)
+    daemon.begin("POST", f"/api/v1/write-sessions/{session['session_id']}/commit", {})
+
+    def apply_has_begun():
+        with open(cloud.file(volume), "rb") as file:
+            return file.read(4096) == expected[0][:4096]
+    wait_for(apply_has_begun)
+    daemon.kill()
+    return volume, session
+
+
+def test_commit_whose_staged_changes_are_damaged_gives_the_volume_free_for_a_full_copy(own, cloud, context):
+    daemon = own()
+    volume, session = half_applied(daemon, cloud, context)
+    with open(daemon.staging / (session["session_id"] + ".data"), "r+b") as data:
+        data.seek(40 * MIB * 20)
+        data.write(b"damage")
+    daemon.start()
+    with pytest.raises(Failed) as failed:
+        daemon.commit(session)
+    assert failed.value.error["code"] in ("corrupt", "conflict") and failed.value.error["remedy"]
+    [state] = [s["state"] for s in daemon.call("GET", "/api/v1/write-sessions?job_id=job-inc")["sessions"]]
+    assert state == "aborted" and not list(daemon.staging.iterdir())
+    full = daemon.open(volume, "direct", "job-full", expect_zero=True)
+    assert not full["target_is_zero"]
+    assert daemon.commit(full)["digest"] == daemon.side_digest(volume)
+
+
+def test_commit_waits_for_staged_changes_that_are_away_until_it_is_aborted(own, cloud, context):
+    daemon = own()
+    volume, session = half_applied(daemon, cloud, context)
+    away = str(daemon.staging) + ".away"
+    os.rename(daemon.staging, away)
+    daemon.start()
+    with pytest.raises(Failed) as failed:
+        daemon.commit(session)
+    assert failed.value.error["code"] == "conflict" and "staging" in failed.value.error["remedy"]
+    os.rmdir(daemon.staging)
+    os.rename(away, daemon.staging)
+    with pytest.raises(Refused):
+        daemon.call("DELETE", f"/api/v1/write-sessions/{session['session_id']}")
+    shutil.rmtree(daemon.staging)
+    assert daemon.call("DELETE", f"/api/v1/write-sessions/{session['session_id']}")["state"] == "aborted"
+    os.mkdir(daemon.staging)
+    assert daemon.commit(daemon.open(volume, "direct", "job-full"))["digest"] == daemon.side_digest(volume)
+
+
 def test_what_ran_is_interrupted_after_a_restart(own, cloud, context):
     daemon = own()
     volume = daemon.create(context=context)["volume_id"]

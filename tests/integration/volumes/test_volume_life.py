@@ -1,6 +1,7 @@
 """Volumes from creation to deletion, as CloudStack, the device folder and our API show them."""
 
 import os
+import sqlite3
 
 import pytest
 
@@ -98,9 +99,8 @@ def test_root_swap_discards_the_default_root_and_never_a_replica(daemon, cloud, 
     assert daemon.do("POST", f"/api/v1/machines/{vm}/discard-default-root", {})["volume_id"] == ""
     attached = daemon.do("POST", f"/api/v1/volumes/{volume}/attach-root", {"vm_id": vm})
     assert (attached["type"], attached["device_id"], attached["operation_mode"]) == ("ROOT", 0, "failover")
-    with pytest.raises(Failed) as failed:
-        daemon.do("POST", f"/api/v1/machines/{vm}/discard-default-root", {})
-    assert failed.value.error["code"] == "forbidden"
+    assert daemon.do("POST", f"/api/v1/machines/{vm}/discard-default-root", {})["volume_id"] == "", "repeated after the swap"
+    assert cloud.show(volume)["virtualmachineid"] == vm and cloud.show(volume)["type"] == "ROOT"
     assert daemon.do("POST", f"/api/v1/volumes/{volume}/detach", {})["type"] == "DATADISK"
 
 
@@ -112,6 +112,47 @@ def test_discarding_goes_on_after_it_was_cut_off_between_detach_and_delete(daemo
         daemon.do("POST", f"/api/v1/machines/{vm}/discard-default-root", {})
     assert daemon.do("POST", f"/api/v1/machines/{vm}/discard-default-root", {})["volume_id"] == root["volume_id"]
     assert not cloud.file(root["volume_id"]).exists()
+
+
+def test_vm_snapshot_of_the_appliance_is_named_before_cloudstack_refuses(daemon, cloud, context, volume):
+    cloud.op("vm_snapshot", vm=cloud.appliance, snapshot="nightly")
+    other = {"vm_context_id": context, "disk_id": "disk-2009", "name": "web", "size_bytes": GIB}
+    try:
+        for method, path, body in (("POST", "/api/v1/volumes", other), ("POST", f"/api/v1/volumes/{volume}/detach", {})):
+            with pytest.raises(Failed) as failed:
+                daemon.do(method, path, body)
+            assert failed.value.error["code"] == "conflict" and "nightly" in failed.value.error["message"]
+            assert failed.value.error["remedy"] and failed.value.error["consequence"]
+        assert daemon.do("POST", f"/api/v1/volumes/{volume}/attach", {})["operation_mode"] == "oma", "it is there already"
+    finally:
+        cloud.op("vm_snapshot_gone", vm=cloud.appliance)
+    assert daemon.do("POST", f"/api/v1/volumes/{volume}/detach", {})["operation_mode"] == ""
+
+
+def test_disk_beyond_the_clouds_limit_is_refused_with_the_limit(daemon, context):
+    with pytest.raises(Failed) as failed:
+        daemon.create(context=context, size=1025 * GIB)
+    assert failed.value.error["code"] == "conflict" and "1024 GiB" in failed.value.error["message"]
+    assert "custom.diskoffering.size.max" in failed.value.error["remedy"]
+    assert open_entries(daemon, context) == []
+
+
+def open_entries(daemon, context):
+    with sqlite3.connect(daemon.folder / "oma.db") as database:
+        return [row[0] for row in database.execute(
+            "SELECT kind FROM ledger WHERE vm_context_id = ? AND state <> 'gone'", (context,))]
+
+
+def test_ledger_forgets_what_was_refused_and_what_is_deleted(daemon, cloud, context):
+    cloud.fault("fail_command", command="createVolume", code="535", text="limit")
+    with pytest.raises(Failed):
+        daemon.create(context=context)
+    assert open_entries(daemon, context) == []
+    cloud.side("DELETE", "/faults")
+    volume = daemon.create(context=context)["volume_id"]
+    assert open_entries(daemon, context) == ["volume"]
+    daemon.do("DELETE", f"/api/v1/volumes/{volume}")
+    assert open_entries(daemon, context) == []
 
 
 @pytest.mark.parametrize("fault,values,code", [

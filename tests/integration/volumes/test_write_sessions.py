@@ -163,6 +163,37 @@ def test_lengths_that_do_not_fit_are_refused(daemon, volume):
         assert refused.value.status in (400, 422)
 
 
+def test_volume_that_is_being_written_has_no_digest(daemon, volume):
+    session = daemon.open(volume, "direct")
+    with pytest.raises(Failed) as failed:
+        daemon.digest(volume)
+    assert failed.value.error["code"] == "conflict"
+    daemon.commit(session)
+    assert daemon.digest(volume) == daemon.side_digest(volume)
+
+
+def test_repeated_snapshot_keeps_what_was_known_when_it_was_taken(daemon, cloud, volume, image):
+    full_copy(daemon, volume, image)
+    daemon.do("POST", f"/api/v1/volumes/{volume}/detach", {})
+    first = daemon.do("POST", "/api/v1/snapshots", {"volume_id": volume, "name": "test-" + volume})
+    device = daemon.do("POST", f"/api/v1/volumes/{volume}/attach", {})["device_path"]
+    with open(device, "r+b") as file:
+        file.write(os.urandom(4096))
+        os.fsync(file.fileno())
+    daemon.digest(volume)
+    daemon.do("POST", f"/api/v1/volumes/{volume}/detach", {})
+    again = daemon.do("POST", "/api/v1/snapshots", {"volume_id": volume, "name": "test-" + volume})
+    assert again["snapshot_id"] == first["snapshot_id"]
+    daemon.do("POST", f"/api/v1/snapshots/{volume}/revert", {})
+    daemon.do("POST", f"/api/v1/volumes/{volume}/attach", {})
+    session = daemon.open(volume, "staged", "job-after", expected_bytes=MIB)
+    client = nbd(session["nbd_uri"])
+    client.pwrite(os.urandom(512), 900 * MIB)
+    client.flush()
+    client.shutdown()
+    assert daemon.commit(session)["digest"] == daemon.side_digest(volume)
+
+
 def test_detached_volume_takes_no_session(daemon, volume):
     daemon.do("POST", f"/api/v1/volumes/{volume}/detach", {})
     with pytest.raises(Refused) as refused:

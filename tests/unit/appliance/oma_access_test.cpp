@@ -95,7 +95,8 @@ TEST_F(OmaAccess, AnOperatorDoesNotChangeAccessesAndTokens) {
 TEST_F(OmaAccess, NobodyWithoutTokenLearnsAnything) {
     for (const bool reading : {true, false}) {
         for (const auto& [method, path] : routes(reading)) {
-            EXPECT_EQ(call(method, path, Secret("wrong")).status, path == "/health" ? 200 : 401) << method << " " << path;
+            EXPECT_EQ(call(method, path, Secret("wrong")).status, path == "/health" ? 200 : 401)
+                << method << " " << path;
         }
     }
 }
@@ -104,12 +105,19 @@ TEST_F(OmaAccess, NobodyWithoutTokenLearnsAnything) {
 const std::set<std::string> bodiless = {"DELETE", "POST /api/v1/jobs/none/cancel"};
 
 TEST_F(OmaAccess, BodiesThatAreNoObjectAreInvalid) {
-    const auto nested = [](std::size_t depth) {
-        return std::string(depth, '[') + std::string(depth, ']');
-    };
-    const std::vector<std::string> bodies = {
-        "[]", "null", "5", R"("text")", "{", R"({"a":})", nested(60), nested(10'000), R"({"a":)" + nested(200) + "}",
-        "\xff\xfe{}", std::string(R"({"a":"x)") + '\0' + "\"}", "{}{}"};
+    const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+    const std::vector<std::string> bodies = {"[]",
+                                             "null",
+                                             "5",
+                                             R"("text")",
+                                             "{",
+                                             R"({"a":})",
+                                             nested(60),
+                                             nested(10'000),
+                                             R"({"a":)" + nested(200) + "}",
+                                             "\xff\xfe{}",
+                                             std::string(R"({"a":"x)") + '\0' + "\"}",
+                                             "{}{}"};
     for (const auto& [method, path] : routes(false)) {
         if (bodiless.contains(method) || bodiless.contains(method + " " + path)) {
             continue;
@@ -128,9 +136,9 @@ TEST_F(OmaAccess, FieldsOfAWrongTypeAreInvalid) {
         std::string path;
         Json right;
     };
-    const Json failover = {{"context_id", vm_.value},       {"network_ids", {"n"}},   {"probe", "tcp:22"},
-                           {"boot_limit_s", 60},            {"test_duration_s", 60},  {"auto_cleanup", true},
-                           {"force_power_off", false},      {"shutdown_limit_s", 60}};
+    const Json failover = {{"context_id", vm_.value},  {"network_ids", {"n"}},  {"probe", "tcp:22"},
+                           {"boot_limit_s", 60},       {"test_duration_s", 60}, {"auto_cleanup", true},
+                           {"force_power_off", false}, {"shutdown_limit_s", 60}};
     const std::vector<Case> cases = {
         {"POST", "/api/v1/tokens", {{"name", "n"}, {"role", "viewer"}}},
         {"POST",
@@ -151,9 +159,9 @@ TEST_F(OmaAccess, FieldsOfAWrongTypeAreInvalid) {
     };
     for (const auto& [method, path, right] : cases) {
         for (const auto& [field, value] : right.items()) {
-            for (const Json& wrong : {Json::object({{"x", 1}}), Json::array({Json::array()}),
-                                      value.is_string() ? Json(5) : Json("text"), value.is_number() ? Json(1e300) : Json(-1.5),
-                                      value.is_number() ? Json(true) : Json(7)}) {
+            for (const Json& wrong :
+                 {Json::object({{"x", 1}}), Json::array({Json::array()}), value.is_string() ? Json(5) : Json("text"),
+                  value.is_number() ? Json(1e300) : Json(-1.5), value.is_number() ? Json(true) : Json(7)}) {
                 auto body = right;
                 body[field] = wrong;
                 const auto answer = call(method, path, administrator_, json::dump(body));

@@ -211,6 +211,20 @@ class FailoverDeath : public FailoverLoop {
         recover();
         return !survived && !HasFailure();
     }
+    bool die_in_rollback(bool live, int n) {
+        SCOPED_TRACE("effect " + std::to_string(n));
+        EXPECT_EQ(outcome(failover->start(vm, request(live), "test")), JobStatus::completed);
+        faults.kill_at(n);
+        bool survived = false;
+        try {
+            survived = survives(live ? failover->go_back(vm, "test") : failover->finish_test(vm, "worked", "", "test"));
+        } catch (const Error&) {
+            survived = !faults.is_dead();
+        }
+        restart();
+        recover();
+        return !survived && !HasFailure();
+    }
 };
 
 TEST_F(FailoverDeath, BetweenAnyTwoEffectsOfATestFailover) {
@@ -230,22 +244,19 @@ TEST_F(FailoverDeath, BetweenAnyTwoEffectsOfALiveFailover) {
 }
 
 TEST_F(FailoverDeath, BetweenAnyTwoEffectsOfARollback) {
-    for (int n = 1;; ++n) {
-        SCOPED_TRACE("effect " + std::to_string(n));
-        ASSERT_EQ(outcome(failover->start(vm, request(false), "test")), JobStatus::completed);
-        faults.kill_at(n);
-        bool survived = false;
-        try {
-            survived = survives(failover->finish_test(vm, "worked", "", "test"));
-        } catch (const Error&) {
-            survived = !faults.is_dead();
-        }
-        restart();
-        recover();
-        if (survived || HasFailure()) {
-            break;
-        }
+    int n = 1;
+    while (die_in_rollback(false, n)) {
+        ++n;
     }
+    EXPECT_GE(n, 50);
+}
+
+TEST_F(FailoverDeath, BetweenAnyTwoEffectsOfTheWayBack) {
+    int n = 1;
+    while (die_in_rollback(true, n)) {
+        ++n;
+    }
+    EXPECT_GE(n, 50);
 }
 
 }  // namespace

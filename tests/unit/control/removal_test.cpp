@@ -122,6 +122,38 @@ INSTANTIATE_TEST_SUITE_P(Moments, RemovalFailure, testing::Values(test::Moment::
                              return moment.param == test::Moment::before ? "BeforeTheEffect" : "AnswerLost";
                          });
 
+TEST_F(RemovalTest, ProcessMayDieBetweenAnyTwoEffects) {
+    for (int n = 1;; ++n) {
+        SCOPED_TRACE("effect " + std::to_string(n));
+        faults.kill_at(n);
+        // On a thread of its own: it cannot record its end before the service stops.
+        std::jthread request([&] {
+            try {
+                replication->remove(vm, false, "test");
+            } catch (const Error&) {
+                EXPECT_TRUE(faults.is_dead());
+            }
+        });
+        wait_until([&] { return faults.is_dead() || !stored->query_one("SELECT 1 AS one FROM vm_contexts"); },
+                   std::chrono::milliseconds{1}, std::chrono::seconds{60}, {}, "the removal did not end");
+        const bool survived = !faults.is_dead();
+        replication->stop();
+        request.join();
+        restart();
+        if (machines.find(vm)) {
+            expect_honest();
+            replication->remove(vm, false, "test");
+        }
+        expect_gone();
+        if (survived || HasFailure()) {
+            EXPECT_GE(n, 15);
+            break;
+        }
+        clock.advance(std::chrono::seconds{1});
+        vm = add_replicated_machine();
+    }
+}
+
 TEST_F(RemovalTest, DatabaseThatIsFullForAWhileDoesNotLockTheMachine) {
     volumes.on_remove = [&] { faults.refuse_writes(3); };
     EXPECT_THROW(replication->remove(vm, false, "test"), Error);

@@ -132,7 +132,8 @@ TEST(BootProbe, EndsWhenItIsStoppedBetweenTwoTries) {
 }
 
 TEST(BootProbe, RefusesWhatIsNoProbe) {
-    for (const char* probe : {"http", "http:", "http:0/", "http:65536/", "tcp:22/x", "icmp:1", "tcp:x", ":80", "http:8x/"}) {
+    for (const char* probe :
+         {"http", "http:", "http:0/", "http:65536/", "tcp:22/x", "icmp:1", "tcp:x", ":80", "http:8x/"}) {
         EXPECT_EQ(code_of([&] { BootProbe().check(probe); }), ErrorCode::invalid) << probe;
     }
     for (const char* probe : {"", "http:80", "http:8080/a/b?c=d", "tcp:22"}) {

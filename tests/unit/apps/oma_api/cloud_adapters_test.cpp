@@ -39,19 +39,19 @@ class CloudMachinesTest : public testing::Test {
         source.name = "web";
         source.disks.emplace_back();
         source.disks.back().id = DiskId{"disk-2000"};
-        context = managed_.add(credentials_.add(entry, Secret("secret"), "test"), source);
-        cloud_.script.on("listServiceOfferings", Json::object()).on("listTags", Json::object());
+        context_ = managed_.add(credentials_.add(entry, Secret("secret"), "test"), source);
+        cloud_.script.on("listServiceOfferings", Json::object());
     }
 
     /// What a failover records before it asks for the machine.
     std::string begin_failover(const std::string& name = "web") {
         failover::FailoverJob job;
         job.job_id = JobId{"job-1"};
-        job.vm_context_id = context;
+        job.vm_context_id = context_;
         job.status = "running";
         job.source_vm_name = "web";
         database_->transact([&](db::Session& session) { failovers_.add(session, job); });
-        return ledger_.intend(ledger::Site::target, "machine", name, context, job.job_id);
+        return ledger_.intend(ledger::Site::target, "machine", name, context_, job.job_id);
     }
     static Json machine(const char* display_name, const char* created, const char* state = "Running") {
         return {{"count", 1},
@@ -67,6 +67,7 @@ class CloudMachinesTest : public testing::Test {
     static Json tag_of(const std::string& value) {
         return {{"count", 1}, {"tag", {{{"key", "migratekit.context"}, {"value", value}, {"resourceid", vm.value}}}}};
     }
+    void nothing_is_tagged() { cloud_.script.on("listTags", Json::object()); }
     static failover::MachineOrder order() {
         failover::MachineOrder order;
         order.name = "web";
@@ -87,11 +88,12 @@ class CloudMachinesTest : public testing::Test {
     machines::MachineRepository managed_{database_, job_log_, clock_};
     credentials::CredentialRepository credentials_{database_, box_, clock_};
     CloudMachinesAdapter machines_{settings_, ledger_, failovers_};
-    VmContextId context;
+    VmContextId context_;
 };
 
 TEST_F(CloudMachinesTest, TagsWhatItDeploysWithTheContext) {
     begin_failover();
+    nothing_is_tagged();
     cloud_.script.job("deployVirtualMachine").job("createTags");
     cloud_.script.on("listVirtualMachines", Json::object())
         .on("listVirtualMachines", Json::object())
@@ -103,11 +105,12 @@ TEST_F(CloudMachinesTest, TagsWhatItDeploysWithTheContext) {
     EXPECT_EQ(sent.at("resourcetype"), "UserVm");
     EXPECT_EQ(sent.at("resourceids"), vm.value);
     EXPECT_EQ(sent.at("tags[0].key"), "migratekit.context");
-    EXPECT_EQ(sent.at("tags[0].value"), context.value);
+    EXPECT_EQ(sent.at("tags[0].value"), context_.value);
 }
 
 TEST_F(CloudMachinesTest, AMachineThatCannotBeTaggedIsUsedNevertheless) {
     begin_failover();
+    nothing_is_tagged();
     cloud_.script.job("deployVirtualMachine").fail("createTags", 432, "not available to this role");
     cloud_.script.on("listVirtualMachines", Json::object())
         .on("listVirtualMachines", Json::object())
@@ -139,6 +142,7 @@ TEST_F(CloudMachinesTest, BeforeAFailoverEveryMachineOfTheNameIsSeen) {
 
 TEST_F(CloudMachinesTest, ARollbackFindsByNameOnlyWhatIsOurs) {
     begin_failover();
+    nothing_is_tagged();
     cloud_.script.on("listVirtualMachines", somebody_elses());
     cloud_.script.on("listVirtualMachines", machine("mail", "2026-01-01T00:00:01+0000"));
 
@@ -155,15 +159,28 @@ TEST_F(CloudMachinesTest, AMachineOfTheRightNamesThatIsOlderThanTheFailoverIsNot
 
 TEST_F(CloudMachinesTest, ARollbackFindsTheMachineWhoseDeploymentWasNotAnswered) {
     begin_failover();
+    nothing_is_tagged();
     cloud_.script.on("listVirtualMachines", machine("web (test)", "2026-01-01T02:00:01+0200"));
 
     EXPECT_EQ(machines_.find_by_name("web", {})->id, vm);
 }
 
+TEST_F(CloudMachinesTest, WithoutTheRightToReadTagsTheNamesDecide) {
+    begin_failover();
+    cloud_.script.fail("listTags", 401, "unable to verify user credentials");
+    cloud_.script.on("listVirtualMachines", machine("web (test)", "2026-01-01T00:00:01+0000"))
+        .on("listVirtualMachines", machine("mail", "2026-01-01T00:00:01+0000"));
+
+    EXPECT_TRUE(machines_.find_by_name("web", {}));
+    EXPECT_FALSE(machines_.find_by_name("web", {}));
+}
+
 TEST_F(CloudMachinesTest, OurTagIsEnoughAndAnotherContextsIsNot) {
     begin_failover();
     cloud_.script.on("listVirtualMachines", machine("renamed", "2026-01-01T00:00:01+0000"));
-    cloud_.script.on("listTags", tag_of("ctx-other")).on("listTags", tag_of(context.value));
+    cloud_.script.on("listTags", Json::object())
+        .on("listTags", tag_of("ctx-other"))
+        .on("listTags", tag_of(context_.value));
 
     EXPECT_FALSE(machines_.find_by_name("web", {}));  // no tag
     EXPECT_FALSE(machines_.find_by_name("web", {}));  // the tag of another machine
@@ -173,7 +190,7 @@ TEST_F(CloudMachinesTest, OurTagIsEnoughAndAnotherContextsIsNot) {
 TEST_F(CloudMachinesTest, TheTagOfAnEarlierFailoverIsNotEnough) {
     begin_failover();
     cloud_.script.on("listVirtualMachines", machine("web", "2025-12-31T00:00:00+0000"));
-    cloud_.script.on("listTags", tag_of(context.value));
+    cloud_.script.on("listTags", tag_of(context_.value));
 
     EXPECT_FALSE(machines_.find_by_name("web", {}));
     EXPECT_EQ(code_of([&] { machines_.create(order(), {}); }), ErrorCode::conflict);

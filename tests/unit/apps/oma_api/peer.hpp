@@ -52,9 +52,8 @@ class Peer {
     http::ServerResponse answer(const http::ServerRequest& request) {
         const std::lock_guard lock(mutex_);
         const auto route = request.method + " " + request.path;
-        const auto query = request.query.empty()
-                               ? std::string()
-                               : request.query.begin()->first + "=" + request.query.begin()->second;
+        const auto query =
+            request.query.empty() ? std::string() : request.query.begin()->first + "=" + request.query.begin()->second;
         const auto header = request.headers.find("authorization");
         asked_.push_back({route, query, request.body.empty() ? Json() : request.json(),
                           header == request.headers.end() ? "" : header->second});

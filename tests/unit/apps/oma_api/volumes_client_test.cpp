@@ -19,12 +19,14 @@ const std::string operation_route = "GET /api/v1/operations/op-1";
 class VolumesClientTest : public testing::Test {
   protected:
     test::Peer daemon_;
-    VolumesClient client_{daemon_.url(), Secret("token"),
-                          {.poll = 1ms, .patience = {.first_pause = 1ms, .longest_pause = 5ms, .give_up_after = 100ms}}};
+    VolumesClient client_{
+        daemon_.url(),
+        Secret("token"),
+        {.poll = 1ms, .patience = {.first_pause = 1ms, .longest_pause = 5ms, .give_up_after = 100ms}}};
 
     static Json volume_json() {
-        return {{"volume_id", "v-1"},  {"vm_context_id", "ctx"}, {"disk_id", "disk-2000"}, {"name", "web"},
-                {"size_bytes", GiB},   {"state", "Ready"},       {"type", "DATADISK"},     {"operation_mode", "oma"},
+        return {{"volume_id", "v-1"},  {"vm_context_id", "ctx"}, {"disk_id", "disk-2000"},   {"name", "web"},
+                {"size_bytes", GiB},   {"state", "Ready"},       {"type", "DATADISK"},       {"operation_mode", "oma"},
                 {"device_path", "/d"}, {"symlink_path", "/l"},   {"snapshot_status", "none"}};
     }
     static Json operation(const char* state, const Json& more = Json::object()) {
@@ -149,7 +151,8 @@ TEST_F(VolumesClientTest, StopsAskingADaemonThatIsAwayWhenItIsStopped) {
 TEST_F(VolumesClientTest, SendsDigestsInPiecesThatTheDaemonTakes) {
     const std::string route = "POST /api/v1/write-sessions/s-1/verify";
     accept(route);
-    daemon_.on(operation_route, operation("completed", {{"result", {{"mismatches", {{{"offset", 8}, {"length", 4}}}}}}}));
+    daemon_.on(operation_route,
+               operation("completed", {{"result", {{"mismatches", {{{"offset", 8}, {"length", 4}}}}}}}));
     const std::vector<contracts::DigestedRange> ranges(9000, {{0, 4}, std::string(64, 'a')});
 
     EXPECT_EQ(client_.verify(WriteSessionId{"s-1"}, ranges, {}).size(), 3u);  // one of each piece

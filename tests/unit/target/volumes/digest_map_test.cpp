@@ -1,11 +1,11 @@
 #include "target/volumes/digest_map.hpp"
 
+#include <csignal>
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
-
-#include <csignal>
 
 #include "base/digest.hpp"
 #include "support/temporary_folder.hpp"

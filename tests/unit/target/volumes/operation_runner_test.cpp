@@ -133,8 +133,15 @@ TEST_F(OperationRunnerTest, StartInterruptsWhatAFormerDaemonLeftAndForgetsTheOld
 
 TEST_F(OperationRunnerTest, AnEndThatTheDatabaseDoesNotTakeIsToldNevertheless) {
     start();
+    // From now on no row can become completed or failed.
+    for (const char* state : {"completed", "failed"}) {
+        database->execute(
+            "INSERT INTO volume_operations (operation_id, kind, object_id, state, created_ms) VALUES (:id, 'k', 'o', "
+            ":state, :now)",
+            {{"id", std::string(state)}, {"state", std::string(state)}, {"now", to_ms(clock.now())}});
+    }
     database->execute(
-        "CREATE TRIGGER full BEFORE UPDATE ON volume_operations BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+        "CREATE UNIQUE INDEX refusing ON volume_operations (state) WHERE state IN ('completed', 'failed')");
     const auto good = runner->submit("kind", "a", "a", [](const Progress&) { return Json{{"x", 1}}; });
     const auto bad =
         runner->submit("kind", "b", "b", [](const Progress&) -> Json { throw Error(ErrorCode::conflict, "no"); });
@@ -144,7 +151,7 @@ TEST_F(OperationRunnerTest, AnEndThatTheDatabaseDoesNotTakeIsToldNevertheless) {
     EXPECT_EQ(ended(bad).state, "failed");
     EXPECT_EQ(ended(bad).error, R"({"cause":"no"})");
 
-    database->execute("DROP TRIGGER full");
+    database->execute("DROP INDEX refusing");
     start();
     EXPECT_EQ(runner->get(good).state, "interrupted") << "the next daemon knows nothing of it: the caller repeats";
 }

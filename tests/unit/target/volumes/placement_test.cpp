@@ -27,9 +27,8 @@ class PlacementTest : public testing::Test {
                    {{{"id", "custom"}, {"name", "Custom"}, {"iscustomized", customized}, {"disksize", 20}}}}});
     }
     void limits(int smallest, int largest) {
-        cloud.on(
-            "listCapabilities",
-            {{"capability", {{"customdiskofferingminsize", smallest}, {"customdiskofferingmaxsize", largest}}}});
+        cloud.on("listCapabilities",
+                 {{"capability", {{"customdiskofferingminsize", smallest}, {"customdiskofferingmaxsize", largest}}}});
     }
     Error refusal_of(std::uint64_t size_gib, const char* id = "custom") {
         auto error = error_of([&] { placement.require_size("zone", id, size_gib, {}); });
