@@ -173,6 +173,10 @@ void RollbackRun::delete_machine(joblog::StepContext& step, const std::stop_toke
         step.detail("there is no machine");
         return;
     }
+    if (machine_->state != "Destroyed") {
+        // A failover that died between detaching and deleting it would leave the default root behind as an orphan.
+        use_.volumes.discard_default_root(machine_->id, stop);
+    }
     for (const auto& volume : use_.volumes.volumes_at(machine_->id, stop)) {
         if (volume.is_replica) {
             // cloudstack.md section 1 fact 4: destroying it now would delete replicated data.

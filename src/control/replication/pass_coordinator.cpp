@@ -65,10 +65,29 @@ void PassCoordinator::check_source(joblog::StepContext& step, const std::stop_to
     base_ = use_.recovery_points.latest(vm_);
     if (base_ && !base_->applied) {
         step.info("The last recovery point was recorded but not fully applied: finishing that first");
-        apply(*base_, step, stop);
+        finish_applying(step, stop);
         base_ = use_.recovery_points.latest(vm_);
     }
     step.info(now.name + " is " + now.power_state + " with " + std::to_string(now.disks.size()) + " disks");
+}
+
+void PassCoordinator::finish_applying(joblog::StepContext& step, const std::stop_token& stop) {
+    try {
+        apply(*base_, step, stop);
+    } catch (const Error& error) {
+        if (error.retryable() || error.code() == ErrorCode::cancelled) {
+            throw;
+        }
+        if (!full_) {
+            throw error.within("the last recovery point cannot be completed")
+                .advised({.consequence = "The volumes hold a part of it and must not be used.",
+                          .remedy = "Copy the machine anew with: migratekit sync start VM --full",
+                          .retry_safe = true});
+        }
+        // What was staged is lost, and the volumes are between two points: only a full copy makes them whole again.
+        step.warn("The last recovery point cannot be completed (" + error.cause() + "): the machine is copied anew");
+        use_.recovery_points.forget_all(vm_);
+    }
 }
 
 void PassCoordinator::prepare_volumes(joblog::StepContext& step, const std::stop_token& stop) {

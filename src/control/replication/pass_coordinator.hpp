@@ -36,6 +36,7 @@ class PassCoordinator {
   private:
     void throw_if_cancelled(const std::stop_token& stop) const;
     void check_source(joblog::StepContext& step, const std::stop_token& stop);
+    void finish_applying(joblog::StepContext& step, const std::stop_token& stop);
     void prepare_volumes(joblog::StepContext& step, const std::stop_token& stop);
     void open_sessions(joblog::StepContext& step, const std::stop_token& stop);
     void copy(joblog::StepContext& step, const std::stop_token& stop);

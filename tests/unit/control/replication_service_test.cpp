@@ -104,6 +104,27 @@ TEST_F(ReplicationTest, ApplyThatBreaksIsFinishedByTheNextSync) {
     expect_at_rest(vm);
 }
 
+TEST_F(ReplicationTest, CommitWhoseStagedDataIsLostNeedsAFullCopyWhichWorks) {
+    const auto vm = add_replicated_machine();
+    source.content[boot] = "boot v2";
+    faults.break_call("commit");
+    const auto job = replication->start(vm, false, "test");
+    EXPECT_EQ(outcome(job), JobStatus::failed);
+    faults.mend();
+    for (auto& [id, session] : volumes.sessions) {
+        if (session.row.job_id == job) {
+            session.row.state = "aborted";  // as the Volume Daemon does when the staged data is damaged
+        }
+    }
+    const auto error = fails(vm);
+    EXPECT_NE(error.advice().remedy.find("--full"), std::string::npos) << error.full_text();
+    ASSERT_EQ(sync(vm, true), JobStatus::completed);
+    EXPECT_TRUE(recovery_points.latest(vm)->applied);
+    EXPECT_FALSE(recovery_points.of_job(job).has_value());
+    EXPECT_EQ(volumes.of_disk("disk-2000").content, "boot v2");
+    expect_at_rest(vm);
+}
+
 TEST_F(ReplicationTest, ResultThatLacksADiskIsRefused) {
     const auto vm = add_replicated_machine();
     source.edit = [](contracts::PassProgress& p) {
