@@ -243,8 +243,18 @@ def marked_processes():
             continue  # it has ended, or is another user's
 
 
+def any_marked_process():
+    """Looks twice: a process that is just being started has no environment to read for a moment."""
+    if any(marked_processes()):
+        return True
+    time.sleep(0.2)
+    return any(marked_processes())
+
+
 def end_marked_processes():
     names = []
+    if not any_marked_process():
+        return names
     for sent, patience_s in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
         left = list(marked_processes())
         names += [name for _, name in left] if sent is signal.SIGTERM else []
@@ -254,7 +264,7 @@ def end_marked_processes():
             except ProcessLookupError:
                 pass
         deadline = time.monotonic() + patience_s
-        while any(marked_processes()) and time.monotonic() < deadline:
+        while any_marked_process() and time.monotonic() < deadline:
             time.sleep(0.1)
     return names
 

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import tempfile
+import time
 
 import pytest
 from cs import CloudStack
@@ -146,6 +147,14 @@ def test_down_removes_what_it_started_and_can_be_repeated(lab):
     lab.run("down")
 
 
+def eventually(condition, why, limit=10):
+    """Waits until condition() holds; something else drives the change."""
+    deadline = time.monotonic() + limit
+    while not condition():
+        assert time.monotonic() < deadline, why
+        time.sleep(0.05)
+
+
 @as_root
 def test_down_removes_what_a_crash_left(lab):
     lab.attach_volume()
@@ -155,7 +164,7 @@ def test_down_removes_what_a_crash_left(lab):
     orphan = subprocess.Popen(["qemu-storage-daemon", "--chardev", f"socket,id=m,path={lab.state}/vcenter/m,server=on,wait=off",
                                "--monitor", "m"])
     try:
-        assert lab.processes() and lab.loops() and lab.sockets(), "the crash must leave something, or this proves nothing"
+        eventually(lambda: lab.processes() and lab.loops() and lab.sockets(), "the crash must leave something, or this proves nothing")
         lab.run("down")
         assert orphan.wait(timeout=10) is not None
     finally:
