@@ -141,11 +141,12 @@ def test_staging_disk_full(site):
         subprocess.run(["umount", "-l", str(mounted)], check=True)
 
 
-@pytest.mark.parametrize("code", [401, 431, 530])
-def test_cloudstack_refuses(site, code):
-    """The first command that a full sync or a failover needs is refused."""
+# A 530 of detachVolume may be a guest that has not released the disk yet and is tried again for minutes: not here.
+@pytest.mark.parametrize("code, command", [(401, "detachVolume"), (431, "detachVolume"), (530, "createSnapshot")])
+def test_cloudstack_refuses(site, code, command):
+    """A command that a failover needs is refused."""
     before, held = points(site), content(site)
-    site.fault("cloudstack", "fail_command", command="detachVolume", code=code, times=50)
+    site.fault("cloudstack", "fail_command", command=command, code=code, times=50)
     completed = site.run_cli("-o", "json", "failover", "test", VM, "--wait")
     assert completed.returncode != 0
     site.clear_faults()
