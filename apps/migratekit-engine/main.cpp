@@ -6,9 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <string>
-#include <thread>
 
-#include <pthread.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "event_writer.hpp"
 #include "os/file.hpp"
 #include "os/signals.hpp"
+#include "os/termination_listener.hpp"
 
 namespace {
 
@@ -68,27 +67,6 @@ std::string read_order() {
     }
 }
 
-/// Turns SIGTERM and SIGINT into a stop request. Termination signals are blocked in all threads before.
-class TerminationListener {
-  public:
-    TerminationListener()
-        : thread_([this] {
-              os::wait_for_termination();
-              source_.request_stop();
-          }) {}
-    ~TerminationListener() {
-        ::pthread_kill(thread_.native_handle(), SIGTERM);
-        thread_.join();
-    }
-    TerminationListener(const TerminationListener&) = delete;
-    TerminationListener& operator=(const TerminationListener&) = delete;
-    std::stop_token token() const { return source_.get_token(); }
-
-  private:
-    std::stop_source source_;
-    std::thread thread_;
-};
-
 engine::PassOrder order_of(const contracts::PassRequest& request) {
     engine::PassOrder order;
     for (const contracts::PassDisk& disk : request.disks) {
@@ -113,7 +91,7 @@ void die_with_parent(long parent) {
 
 void run(const Flags& flags, EventWriter& events) {
     die_with_parent(flags.parent);
-    const TerminationListener termination;
+    const os::TerminationListener termination;
     const contracts::PassRequest request = contracts::pass_request_from(json::parse(read_order()));
     log::info("event=started job={} machine=\"{}\" moref={} disks={}", request.job_id.value, request.machine_name,
               request.moref, request.disks.size());

@@ -2,42 +2,19 @@
 // turns errors into texts and exit codes. Ctrl C requests a stop; commands decide what that means (a job that is waited
 // for goes on).
 
-#include <csignal>
 #include <iostream>
 #include <map>
-#include <thread>
 
 #include <CLI/CLI.hpp>
-#include <pthread.h>
 
 #include "cli/commands.hpp"
 #include "cli/session.hpp"
 #include "os/signals.hpp"
+#include "os/termination_listener.hpp"
 
 namespace {
 
 using namespace mk;
-
-/// Turns SIGINT and SIGTERM into a stop request. The signals are blocked in all threads before.
-class InterruptListener {
-  public:
-    InterruptListener()
-        : thread_([this] {
-              os::wait_for_termination();
-              source_.request_stop();
-          }) {}
-    ~InterruptListener() {
-        ::pthread_kill(thread_.native_handle(), SIGTERM);
-        thread_.join();
-    }
-    InterruptListener(const InterruptListener&) = delete;
-    InterruptListener& operator=(const InterruptListener&) = delete;
-    std::stop_token token() const { return source_.get_token(); }
-
-  private:
-    std::stop_source source_;
-    std::thread thread_;
-};
 
 /// Where CLI11 writes what was typed for one command.
 struct Typed {
@@ -84,7 +61,7 @@ class Parser {
     int answer(const CLI::ParseError& error) { return app_.exit(error, std::cout, std::cerr); }
     /// CLI11 says "A subcommand is required" of an unknown one, too.
     std::string words_of(const CLI::ParseError& error) const {
-        const std::string words = error.what();
+        std::string words = error.what();
         const auto unknown = app_.remaining(true);
         if (words != "A subcommand is required") {
             return words;
@@ -195,7 +172,7 @@ int answer_parse_error(Parser& parser, const CLI::ParseError& error, bool as_jso
 }
 
 int run(Parser& parser, bool as_json) {
-    const InterruptListener interrupts;
+    const os::TerminationListener interrupts;
     auto terminal = cli::Terminal::of_process(cli::process_environment);
     terminal.has_color = terminal.has_color && !parser.no_color();
     try {

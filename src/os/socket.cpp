@@ -62,7 +62,8 @@ std::string read_greeting(const std::string& address, std::uint16_t port, std::c
     if (!socket) {
         throw system_error("make a socket", errno);
     }
-    const auto* raw = static_cast<const sockaddr*>(static_cast<const void*>(&target.storage));
+    // The socket API is made for this cast: every address begins with the family.
+    const auto* raw = reinterpret_cast<const sockaddr*>(&target.storage);
     if (::connect(socket.get(), raw, target.length) != 0 && errno != EINPROGRESS) {
         throw Error(ErrorCode::unavailable, where + " cannot be connected: " + std::strerror(errno));
     }
