@@ -51,13 +51,11 @@ def wait_for(what, condition, limit, interval=0.2):
 
 
 class Site:
-    def __init__(self, state, programs=None, guests=True, staging=None, vma_limits="", volume_options=""):
+    def __init__(self, state, guests=True):
         self.state = Path(state).resolve()
-        self.programs = Path(programs or os.environ.get("MK_PROGRAMS") or ROOT / "build/release/bin")
+        self.programs = Path(os.environ.get("MK_PROGRAMS") or ROOT / "build/release/bin")
         self.guests = guests
-        self.staging = Path(staging) if staging else self.state / "oma/staging"
-        self.volume_options = volume_options
-        self.vma_limits = vma_limits
+        self.staging = self.state / "oma/staging"
         self.lab_state = self.state / "lab"
         self.lab = {}
         self.ports = {}
@@ -126,7 +124,7 @@ class Site:
             listen = "127.0.0.1:{self.ports['vma-api']}"
             token_file = "{vma}/token"
             state_folder = "{vma}/state"
-            {self.vma_limits}""")
+            """)
         self.config("volume-daemon", f"""
             listen = "127.0.0.1:{self.ports['volume-daemon']}"
             nbd_listen = "127.0.0.1:{self.ports['nbd']}"
@@ -138,7 +136,7 @@ class Site:
             staging_folder = "{self.staging}"
             device_directory = "{self.lab['cloudstack']['device_directory']}"
             links_folder = "{oma}/volumes/links"
-            {self.volume_options}""")
+            """)
         self.config("oma-api", f"""
             listen = "127.0.0.1:{self.ports['oma-api']}"
             state_folder = "{oma}"

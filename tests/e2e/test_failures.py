@@ -55,7 +55,7 @@ def running_job(site):
 
 @pytest.fixture(scope="module")
 def site(request):
-    """With a small staging quota and fast limits."""
+    """Without guests; 'off-one' has its first recovery point."""
     site = make_site(guests=False)
     before = request.session.testsfailed
     try:
