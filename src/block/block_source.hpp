@@ -1,5 +1,6 @@
 #pragma once
-// What the copy engine reads from. Implementations: NbdSource (libnbd), MemorySource (tests).
+// What the copy engine reads from. Implementations: NbdSource (our client for the data, libnbd for allocation),
+// MemorySource (tests).
 
 #include <cstddef>
 #include <memory>
@@ -17,17 +18,36 @@ struct Extent {
     bool is_zero = false;
 };
 
-/// One thread at a time. Errors: unavailable (connection lost, may be reopened), external (read error), cancelled.
+/// A connection of its own for one reading thread. Requests are answered in any order, so several are kept in flight.
+/// Errors: unavailable, timeout (connection lost: open another channel), external (the reader answered with an error;
+/// the channel stays usable), corrupt (the peer broke the protocol), cancelled.
+class ReadChannel {
+  public:
+    struct Reply {
+        Range range;
+        /// Valid until the next call on this channel.
+        std::span<const std::byte> data;
+    };
+
+    virtual ~ReadChannel() = default;
+    /// Sends the request, at the latest with the next receive(). `range` is at most max_request() long, lies within the
+    /// capacity, and no two requests in flight are equal.
+    virtual void request(Range range) = 0;
+    /// Waits for the next answer. At least one request must be in flight.
+    virtual Reply receive(const std::stop_token& stop) = 0;
+    virtual std::size_t in_flight() const = 0;
+};
+
+/// Thread-safe: channels are opened and used by several threads at once.
 class BlockSource {
   public:
     virtual ~BlockSource() = default;
     virtual Bytes capacity() const = 0;
     /// The largest request the reader takes.
     virtual Bytes max_request() const = 0;
-    /// Fills the buffer from [offset, offset + buffer.size()), which lies within the capacity.
-    virtual void read(Bytes offset, std::span<std::byte> buffer, const std::stop_token& stop) = 0;
     /// Covers `range` without gaps, in order. A source that cannot tell, or whose query fails, says "data".
     virtual std::vector<Extent> extents(Range range, const std::stop_token& stop) = 0;
+    virtual std::unique_ptr<ReadChannel> open_channel(const std::stop_token& stop) = 0;
 };
 
 }  // namespace mk::block

@@ -1,14 +1,18 @@
 #pragma once
-// NBD endpoints on libnbd. URIs: "nbd+unix:///NAME?socket=PATH", "nbd://HOST:PORT/NAME" (RFC-like NBD URI
-// specification). Every call obeys the stop token and gives up after `limit` without an answer (Error{timeout}).
+// NBD endpoints. URIs: "nbd+unix:///NAME?socket=PATH", "nbd://HOST:PORT/NAME" (NBD URI specification). Data goes
+// through our own client (nbd_client.hpp: one socket per channel, many requests in flight, nbd.md section 3); what is
+// asked rarely (allocation) goes through libnbd. Every call obeys the stop token and gives up after `limit` without an
+// answer (Error{timeout}).
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
 
 #include "block/block_sink.hpp"
 #include "block/block_source.hpp"
+#include "os/byte_stream.hpp"
 
 namespace mk::block {
 
@@ -17,10 +21,21 @@ struct NbdOptions {
     Bytes max_request = 32 * MiB;              ///< never more than the server's own maximum
 };
 
+/// How an export is reached when it is not a plain socket: each channel dials once.
+struct NbdEndpoint {
+    std::string export_name;
+    std::string display_name;  ///< for messages
+    std::function<std::unique_ptr<os::ByteStream>(const std::stop_token&)> dial;
+};
+/// Throws Error{invalid} for another scheme or form.
+NbdEndpoint nbd_endpoint(const std::string& uri);
+
 /// Connects. Throws Error{unavailable} when nobody answers, Error{not_found} when the export does not exist.
 std::unique_ptr<BlockSource> open_nbd_source(const std::string& uri, const NbdOptions& options = {},
                                              const std::stop_token& stop = {});
-/// As above; Error{conflict} when the export is read-only or cannot flush.
+/// As above; Error{conflict} when the export is read-only or cannot flush. open_channel() connects again.
+std::unique_ptr<BlockSink> open_nbd_sink(NbdEndpoint endpoint, const NbdOptions& options = {},
+                                         const std::stop_token& stop = {});
 std::unique_ptr<BlockSink> open_nbd_sink(const std::string& uri, const NbdOptions& options = {},
                                          const std::stop_token& stop = {});
 

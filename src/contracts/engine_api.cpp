@@ -20,6 +20,8 @@ struct EventWriter {
                 {"sync_type", event.sync_type},
                 {"sent_bytes", event.sent_bytes},
                 {"zeroed_bytes", event.zeroed_bytes},
+                {"wire_bytes", event.wire_bytes},
+                {"bottleneck", event.bottleneck},
                 {"disks", std::move(disks)}};
     }
     Json operator()(const EngineSnapshot& event) const {
@@ -42,6 +44,8 @@ EngineProgress progress_from(const Json& json) {
     event.sync_type = value_or<std::string>(json, "sync_type", "");
     event.sent_bytes = value_or<Bytes>(json, "sent_bytes", 0);
     event.zeroed_bytes = value_or<Bytes>(json, "zeroed_bytes", 0);
+    event.wire_bytes = value_or<Bytes>(json, "wire_bytes", 0);
+    event.bottleneck = value_or<std::string>(json, "bottleneck", "");
     for (const Json& disk : value_or<Json>(json, "disks", Json::array())) {
         event.disks.push_back(pass_disk_progress_from(disk));
     }
@@ -61,6 +65,14 @@ EngineDigests digests_from(const Json& json) {
 
 std::string engine_event_line(const EngineEvent& event) {
     return json::dump(std::visit(EventWriter{}, event));
+}
+
+std::string engine_command_line(const EngineCommand& command) {
+    return json::dump({{"bytes_per_second", command.bytes_per_second}});
+}
+
+EngineCommand engine_command_from(const std::string& line) {
+    return {.bytes_per_second = require<Bytes>(json::parse(line), "bytes_per_second")};
 }
 
 EngineEvent engine_event_from(const std::string& line) {

@@ -1,7 +1,7 @@
 #pragma once
-// vma-api <-> migratekit-engine, one process per job (decision 1). The engine reads one PassRequest as JSON from stdin
-// (it carries the password, so it is never an argument or a file), writes one EngineEvent per line to stdout, logs to
-// stderr, stops on SIGTERM (snapshot removed first), and exits 0 after a "result" event, 1 after an "error" event.
+// vma-api <-> migratekit-engine, one process per job (decision 1). The engine reads one PassRequest as a line of JSON
+// from stdin (it carries the password, so it is never an argument or a file) and after it an EngineCommand per line as
+// long as it runs, writes one EngineEvent per line to stdout, logs to stderr, stops on SIGTERM (snapshot removed first), and exits 0 after a "result" event, 1 after an "error" event.
 
 #include <string>
 #include <variant>
@@ -17,6 +17,8 @@ struct EngineProgress {
     std::string sync_type;
     Bytes sent_bytes = 0;
     Bytes zeroed_bytes = 0;
+    Bytes wire_bytes = 0;
+    std::string bottleneck;
     std::vector<PassDiskProgress> disks;
 };
 /// {"type":"snapshot","moref":...,"name":...}: written as soon as it exists, so that it can be removed if the engine
@@ -40,6 +42,13 @@ struct EngineError {
 using EngineEvent = std::variant<EngineProgress, EngineSnapshot, EngineDigests, EngineResult, EngineError>;
 /// Longest list in one "digests" event.
 inline constexpr std::size_t digests_per_event = 256;
+
+/// {"bytes_per_second":N}: the limit from now on; 0 = none.
+struct EngineCommand {
+    Bytes bytes_per_second = 0;
+};
+std::string engine_command_line(const EngineCommand& command);
+EngineCommand engine_command_from(const std::string& line);
 
 /// One line without newline, and back. Throws Error{invalid} for anything else.
 std::string engine_event_line(const EngineEvent& event);

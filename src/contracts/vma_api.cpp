@@ -37,10 +37,20 @@ std::string require_text(const Json& json, const char* field) {
     return text;
 }
 
+int int_in(const Json& json, const char* field, int fallback, int least, int most) {
+    const int number = value_or<int>(json, field, fallback);
+    if (number < least || number > most) {
+        throw Error(ErrorCode::invalid, std::string("the field '") + field + "' must be from " + std::to_string(least) +
+                                            " to " + std::to_string(most));
+    }
+    return number;
+}
+
 Json disk_json(const PassDisk& disk) {
     return {{"disk_id", disk.disk_id.value},
             {"target_uri", disk.target_uri},
             {"target_is_zero", disk.target_is_zero},
+            {"target_has_writes", disk.target_has_writes},
             {"base_change_id", disk.base_change_id},
             {"base_backing_uuid", disk.base_backing_uuid},
             {"base_capacity", disk.base_capacity}};
@@ -51,6 +61,7 @@ PassDisk disk_from(const Json& json) {
     disk.disk_id = DiskId{require_text(json, "disk_id")};
     disk.target_uri = require_text(json, "target_uri");
     disk.target_is_zero = value_or<bool>(json, "target_is_zero", false);
+    disk.target_has_writes = value_or<bool>(json, "target_has_writes", false);
     disk.base_change_id = value_or<std::string>(json, "base_change_id", "");
     disk.base_backing_uuid = value_or<std::string>(json, "base_backing_uuid", "");
     disk.base_capacity = value_or<Bytes>(json, "base_capacity", 0);
@@ -61,6 +72,10 @@ Json disk_result_json(const PassDiskResult& disk) {
     Json digests = Json::array();
     for (const DigestedRange& digest : disk.digests) {
         digests.push_back(to_json(digest));
+    }
+    Json differences = Json::array();
+    for (const Range& range : disk.differences) {
+        differences.push_back({{"offset", range.offset}, {"length", range.length}});
     }
     return {{"disk_id", disk.disk_id.value},
             {"change_id", disk.change_id},
@@ -73,6 +88,9 @@ Json disk_result_json(const PassDiskResult& disk) {
             {"sent", disk.sent},
             {"zeroed", disk.zeroed},
             {"skipped", disk.skipped},
+            {"resumed", disk.resumed},
+            {"compared", disk.compared},
+            {"differences", std::move(differences)},
             {"digests", std::move(digests)}};
 }
 
@@ -89,6 +107,11 @@ PassDiskResult disk_result_from(const Json& json) {
     disk.sent = require<Bytes>(json, "sent");
     disk.zeroed = require<Bytes>(json, "zeroed");
     disk.skipped = require<Bytes>(json, "skipped");
+    disk.resumed = value_or<Bytes>(json, "resumed", 0);
+    disk.compared = value_or<Bytes>(json, "compared", 0);
+    for (const Json& range : value_or<Json>(json, "differences", Json::array())) {
+        disk.differences.push_back({require<Bytes>(range, "offset"), require<Bytes>(range, "length")});
+    }
     for (const Json& digest : list_in(json, "digests")) {
         disk.digests.push_back(digested_range_from(digest));
     }
@@ -120,6 +143,11 @@ Json to_json(const PassRequest& request) {
     out["instance_uuid"] = request.instance_uuid;
     out["machine_name"] = request.machine_name;
     out["quiesce"] = request.quiesce;
+    out["attempt"] = request.attempt;
+    out["compare_percent"] = request.compare_percent;
+    out["only_compare"] = request.only_compare;
+    out["priority"] = request.priority;
+    out["bytes_per_second"] = request.bytes_per_second;
     out["disks"] = Json::array();
     for (const PassDisk& disk : request.disks) {
         out["disks"].push_back(disk_json(disk));
@@ -135,8 +163,16 @@ PassRequest pass_request_from(const Json& json) {
     request.instance_uuid = value_or<std::string>(json, "instance_uuid", "");
     request.machine_name = value_or<std::string>(json, "machine_name", "");
     request.quiesce = one_of(json, "quiesce", "try", {"never", "try", "required"});
+    request.attempt = int_in(json, "attempt", 1, 1, 1'000'000);
+    request.compare_percent = int_in(json, "compare_percent", 0, 0, 100);
+    request.only_compare = value_or<bool>(json, "only_compare", false);
+    request.priority = int_in(json, "priority", 0, -100, 100);
+    request.bytes_per_second = value_or<Bytes>(json, "bytes_per_second", 0);
     for (const Json& disk : list_in(json, "disks")) {
         request.disks.push_back(disk_from(disk));
+    }
+    if (request.only_compare && request.compare_percent == 0) {
+        throw Error(ErrorCode::invalid, "the field 'only_compare' needs 'compare_percent'");
     }
     if (request.disks.empty()) {
         throw Error(ErrorCode::invalid, "the field 'disks' is empty");
@@ -145,12 +181,12 @@ PassRequest pass_request_from(const Json& json) {
 }
 
 Json to_json(const DigestedRange& digest) {
-    return {{"offset", digest.range.offset}, {"length", digest.range.length}, {"sha256", digest.sha256}};
+    return {{"offset", digest.range.offset}, {"length", digest.range.length}, {"digest", digest.digest}};
 }
 
 DigestedRange digested_range_from(const Json& json) {
     return {.range = {require<Bytes>(json, "offset"), require<Bytes>(json, "length")},
-            .sha256 = require_text(json, "sha256")};
+            .digest = require_text(json, "digest")};
 }
 
 Json to_json(const PassResult& result) {
@@ -160,6 +196,7 @@ Json to_json(const PassResult& result) {
     }
     return {{"snapshot_time_ms", result.snapshot_time_ms},
             {"consistency", result.consistency},
+            {"wire_bytes", result.wire_bytes},
             {"disks", std::move(disks)}};
 }
 
@@ -167,6 +204,7 @@ PassResult pass_result_from(const Json& json) {
     PassResult result;
     result.snapshot_time_ms = require<std::int64_t>(json, "snapshot_time_ms");
     result.consistency = require<std::string>(json, "consistency");
+    result.wire_bytes = value_or<Bytes>(json, "wire_bytes", 0);
     for (const Json& disk : list_in(json, "disks")) {
         result.disks.push_back(disk_result_from(disk));
     }
@@ -193,6 +231,9 @@ Json to_json(const PassProgress& progress) {
                 {"done_bytes", progress.done_bytes},
                 {"sent_bytes", progress.sent_bytes},
                 {"zeroed_bytes", progress.zeroed_bytes},
+                {"wire_bytes", progress.wire_bytes},
+                {"bottleneck", progress.bottleneck},
+                {"attempt", progress.attempt},
                 {"bytes_per_second", progress.bytes_per_second},
                 {"heartbeat_ms", progress.heartbeat_ms}};
     out["eta_seconds"] = json::or_null(progress.eta_seconds);
@@ -216,6 +257,9 @@ PassProgress pass_progress_from(const Json& json) {
     progress.done_bytes = value_or<Bytes>(json, "done_bytes", 0);
     progress.sent_bytes = value_or<Bytes>(json, "sent_bytes", 0);
     progress.zeroed_bytes = value_or<Bytes>(json, "zeroed_bytes", 0);
+    progress.wire_bytes = value_or<Bytes>(json, "wire_bytes", 0);
+    progress.bottleneck = value_or<std::string>(json, "bottleneck", "");
+    progress.attempt = value_or<int>(json, "attempt", 1);
     progress.bytes_per_second = value_or<double>(json, "bytes_per_second", 0);
     progress.eta_seconds = json::find<std::int64_t>(json, "eta_seconds");
     progress.heartbeat_ms = value_or<std::int64_t>(json, "heartbeat_ms", 0);

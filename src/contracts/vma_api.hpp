@@ -9,6 +9,10 @@
 //   /api/v1/jobs/{job}            forgets a finished job; 409 while it runs; 404 when unknown POST /api/v1/power
 //   PowerRequest -> PowerState POST /api/v1/snapshots/sweep         {vcenter.., moref} -> {removed: [names], remaining:
 //   [names]}: only snapshots of ours GET  /health                         {status, version, readers: ["folder", ...]}
+//
+//   PUT  /api/v1/jobs/{job}/limit        {bytes_per_second} -> 204, while it runs; 0 = none
+//
+//   PUT  /api/v1/limit                   {bytes_per_second} -> 204: of all jobs together; shared fairly by priority
 
 #include <cstdint>
 #include <optional>
@@ -37,8 +41,10 @@ VcenterAccess vcenter_access_from(const Json& json);
 
 struct PassDisk {
     DiskId disk_id;
-    std::string target_uri;  ///< NBD URI of the write session's export
-    bool target_is_zero = false;
+    /// "tunnel:///EXPORT" through the VMA's tunnel, or an NBD URI (block/nbd.hpp).
+    std::string target_uri;
+    bool target_is_zero = false;     ///< the session began on a volume of zeros
+    bool target_has_writes = false;  ///< the session was written to before: an earlier attempt of this pass
     std::string base_change_id;  ///< empty: full copy
     std::string base_backing_uuid;
     Bytes base_capacity = 0;
@@ -52,6 +58,15 @@ struct PassRequest {
     std::string machine_name;     ///< for messages only
     std::string quiesce = "try";  ///< never, try, required
     std::vector<PassDisk> disks;
+    /// The same job with a higher attempt is started anew; with the same one nothing is started.
+    int attempt = 1;
+    /// Of what has not changed since the base: this share is read as well and compared with the target by digests. 100
+    /// compares the whole disk. Without a base everything is compared instead of sent, when it is more than 0.
+    int compare_percent = 0;
+    /// Nothing is sent: what differs is only listed. Needs compare_percent.
+    bool only_compare = false;
+    int priority = 0;            ///< -100 to 100; higher ones get slots and bandwidth first
+    Bytes bytes_per_second = 0;  ///< limit of this job on the wire; 0: none
 };
 /// Carries the password: for request bodies and the engine's stdin only, never for logs or files.
 Json to_json(const PassRequest& request);
@@ -67,8 +82,8 @@ Json to_json(const PassDiskProgress& disk);
 PassDiskProgress pass_disk_progress_from(const Json& json);
 
 struct DigestedRange {
-    Range range;
-    std::string sha256;
+    Range range;         ///< at most 32 MiB
+    std::string digest;  ///< run_digest() of base/block_digest.hpp
 };
 Json to_json(const DigestedRange& digest);
 DigestedRange digested_range_from(const Json& json);
@@ -82,12 +97,17 @@ struct PassDiskResult {
     bool incremental = false;
     std::string full_copy_reason;
     Bytes planned = 0, read = 0, sent = 0, zeroed = 0, skipped = 0;
+    Bytes resumed = 0;   ///< of `planned`, done by earlier attempts
+    Bytes compared = 0;  ///< read and compared by digests
+    /// Where the target differed although nothing was said to have changed there; sent unless only_compare.
+    std::vector<Range> differences;
     std::vector<DigestedRange> digests;
 };
 
 struct PassResult {
     std::int64_t snapshot_time_ms = 0;
     std::string consistency;
+    Bytes wire_bytes = 0;  ///< sent and received on the way to the target, after compression
     std::vector<PassDiskResult> disks;
 };
 
@@ -102,6 +122,9 @@ struct PassProgress {
     Bytes done_bytes = 0;
     Bytes sent_bytes = 0;
     Bytes zeroed_bytes = 0;
+    Bytes wire_bytes = 0;
+    std::string bottleneck;       ///< "read", "tunnel" or "write" when that leg is more than 80 % busy, else ""
+    int attempt = 1;
     double bytes_per_second = 0;  ///< mean of the last 10 s
     std::optional<std::int64_t> eta_seconds;
     std::int64_t heartbeat_ms = 0;  ///< when the engine last spoke

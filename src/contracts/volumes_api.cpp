@@ -104,7 +104,8 @@ Snapshot snapshot_from(const Json& json) {
 Json to_json(const OpenWriteSession& request) {
     return {{"job_id", request.job_id.value},     {"volume_id", request.volume_id.value},
             {"length", request.length},           {"kind", request.kind},
-            {"expect_zero", request.expect_zero}, {"expected_bytes", request.expected_bytes}};
+            {"expect_zero", request.expect_zero}, {"expected_bytes", request.expected_bytes},
+            {"resume_of", id_or_null(request.resume_of)}};
 }
 
 OpenWriteSession open_write_session_from(const Json& json) {
@@ -118,6 +119,7 @@ OpenWriteSession open_write_session_from(const Json& json) {
     }
     request.expect_zero = value_or<bool>(json, "expect_zero", false);
     request.expected_bytes = value_or<Bytes>(json, "expected_bytes", 0);
+    request.resume_of = id_in<JobId>(json, "resume_of");
     return request;
 }
 
@@ -128,8 +130,10 @@ Json to_json(const WriteSession& session) {
             {"kind", session.kind},
             {"state", session.state},
             {"nbd_uri", session.nbd_uri},
+            {"export_name", session.export_name},
             {"length", session.length},
-            {"target_is_zero", session.target_is_zero}};
+            {"target_is_zero", session.target_is_zero},
+            {"has_writes", session.has_writes}};
 }
 
 WriteSession write_session_from(const Json& json) {
@@ -140,8 +144,10 @@ WriteSession write_session_from(const Json& json) {
     session.kind = value_or<std::string>(json, "kind", "");
     session.state = require<std::string>(json, "state");
     session.nbd_uri = value_or<std::string>(json, "nbd_uri", "");
+    session.export_name = value_or<std::string>(json, "export_name", "");
     session.length = value_or<Bytes>(json, "length", 0);
     session.target_is_zero = value_or<bool>(json, "target_is_zero", false);
+    session.has_writes = value_or<bool>(json, "has_writes", true);
     return session;
 }
 

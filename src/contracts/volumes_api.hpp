@@ -18,7 +18,7 @@
 //                                              volume that a shell machine was deployed with; refuses replicas
 //   GET    /api/v1/machines/{vm_id}/volumes    {volumes: [{volume_id, type, device_id, is_replica}]} as CloudStack says
 //   now POST   /api/v1/write-sessions              OpenWriteSession -> WriteSession GET /api/v1/write-sessions?job_id=
-//   {sessions: [WriteSession]} POST   /api/v1/write-sessions/{id}/verify  {ranges: [{offset, length, sha256}]} ->
+//   {sessions: [WriteSession]} POST   /api/v1/write-sessions/{id}/verify  {ranges: [{offset, length, digest}]} ->
 //   operation, result {mismatches: [{offset, length}]} POST   /api/v1/write-sessions/{id}/commit  {} -> operation,
 //   result {digest, bytes}: seals, applies, closes; restartable DELETE /api/v1/write-sessions/{id}         abort; the
 //   volume of a staged session is untouched GET    /api/v1/operations/{id}             Operation GET    /health
@@ -82,6 +82,9 @@ struct OpenWriteSession {
     std::string kind;          ///< direct, staged
     bool expect_zero = false;  ///< direct only: the volume was just created and nobody wrote to it
     Bytes expected_bytes = 0;  ///< staged: what will about arrive; refused (exhausted) when it cannot fit
+    /// An ended job whose session, still open, this one takes over with everything that arrived in it. Without such a
+    /// session a new one is opened.
+    std::optional<JobId> resume_of;
 };
 Json to_json(const OpenWriteSession& request);
 OpenWriteSession open_write_session_from(const Json& json);
@@ -92,9 +95,11 @@ struct WriteSession {
     VolumeId volume_id;
     std::string kind;
     std::string state;    ///< open, committing, committed, aborted
-    std::string nbd_uri;  ///< empty unless open
+    std::string nbd_uri;      ///< empty unless open
+    std::string export_name;  ///< as in nbd_uri, for those who come through the tunnel
     Bytes length = 0;
-    bool target_is_zero = false;
+    bool target_is_zero = false;  ///< it began on a volume of zeros
+    bool has_writes = false;      ///< since then something may have been written through it
 };
 Json to_json(const WriteSession& session);
 WriteSession write_session_from(const Json& json);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/block_digest.hpp"
 #include "base/bytes.hpp"
 #include "base/clock.hpp"
 #include "block/block_sink.hpp"
@@ -50,10 +51,21 @@ class Source {
                                                   const std::stop_token& stop) = 0;
 };
 
+/// Digests of what the target holds now, asked without moving data. One thread.
+class TargetDigests {
+  public:
+    virtual ~TargetDigests() = default;
+    /// Of every leaf of the run, which is at most 32 MiB long.
+    virtual std::vector<LeafDigest> leaves(Range run, const std::stop_token& stop) = 0;
+};
+
+/// Thread-safe.
 class Target {
   public:
     virtual ~Target() = default;
     virtual std::unique_ptr<block::BlockSink> open(const DiskId& disk, const std::stop_token& stop) = 0;
+    /// Throws Error{conflict} when this way to the target cannot tell digests.
+    virtual std::unique_ptr<TargetDigests> open_digests(const DiskId& disk, const std::stop_token& stop) = 0;
 };
 
 }  // namespace mk::engine
