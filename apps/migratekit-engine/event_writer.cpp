@@ -15,11 +15,13 @@ constexpr std::chrono::milliseconds shortest_pause{250};
 constexpr std::chrono::seconds heartbeat{5};
 
 contracts::EngineProgress event_of(const engine::Progress& progress) {
-    contracts::EngineProgress event{.stage = progress.stage,
-                                    .sync_type = progress.sync_type,
-                                    .sent_bytes = progress.sent,
-                                    .zeroed_bytes = progress.zeroed,
-                                    .disks = {}};
+    contracts::EngineProgress event;
+    event.stage = progress.stage;
+    event.sync_type = progress.sync_type;
+    event.sent_bytes = progress.sent;
+    event.zeroed_bytes = progress.zeroed;
+    event.bottleneck = progress.bottleneck;
+    event.trouble = progress.trouble;
     for (const engine::DiskProgress& disk : progress.disks) {
         event.disks.push_back({.disk_id = disk.id, .total_bytes = disk.planned, .done_bytes = disk.done});
     }
@@ -38,6 +40,9 @@ contracts::PassDiskResult result_of(const engine::DiskReport& disk) {
             .sent = disk.sent,
             .zeroed = disk.zeroed,
             .skipped = disk.skipped,
+            .resumed = disk.resumed,
+            .compared = disk.compared,
+            .differences = disk.differences,
             .digests = {}};
 }
 
@@ -57,6 +62,11 @@ void write_line(std::string line) {
 
 EventWriter::EventWriter() : heart_([this](const std::stop_token& stop) { beat(stop); }) {}
 
+void EventWriter::set_wire_count(std::function<Bytes()> wire_bytes) {
+    const std::lock_guard lock(mutex_);
+    wire_bytes_ = std::move(wire_bytes);
+}
+
 void EventWriter::write(const contracts::EngineEvent& event) {
     write_line(contracts::engine_event_line(event));
 }
@@ -68,6 +78,7 @@ void EventWriter::beat(const std::stop_token& stop) {
         const bool is_quiet = steady_clock::now() - last_at_ >= heartbeat;
         if (!stop.stop_requested() && !is_final_ && last_ && is_quiet) {
             last_at_ = steady_clock::now();
+            last_->wire_bytes = wire_bytes_ ? wire_bytes_() : 0;
             write(*last_);
         }
     }
@@ -79,6 +90,7 @@ void EventWriter::progress(const engine::Progress& progress) {
     const bool is_new_stage = !last_ || last_->stage != progress.stage || last_->sync_type != progress.sync_type;
     if (is_new_stage || now - last_at_ >= shortest_pause) {
         last_ = event_of(progress);
+        last_->wire_bytes = wire_bytes_ ? wire_bytes_() : 0;
         last_at_ = now;
         write(*last_);
     }
@@ -92,12 +104,14 @@ void EventWriter::snapshot(const std::string& moref, const std::string& name) {
 void EventWriter::result(const engine::PassReport& report) {
     const std::lock_guard lock(mutex_);
     is_final_ = true;
-    contracts::PassResult result{
-        .snapshot_time_ms = to_ms(report.snapshot_time), .consistency = report.consistency, .disks = {}};
+    contracts::PassResult result;
+    result.snapshot_time_ms = to_ms(report.snapshot_time);
+    result.consistency = report.consistency;
+    result.wire_bytes = wire_bytes_ ? wire_bytes_() : 0;
     for (const engine::DiskReport& disk : report.disks) {
         contracts::EngineDigests part{.disk_id = disk.frozen.id, .digests = {}};
-        for (const engine::RangeDigest& digest : disk.digests) {
-            part.digests.push_back({digest.range, digest.sha256});
+        for (const engine::RunDigest& run : disk.digests) {
+            part.digests.push_back({run.range, to_hex(run.digest)});
             if (part.digests.size() == contracts::digests_per_event) {
                 write(part);
                 part.digests.clear();

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -18,6 +19,9 @@ class EventWriter {
   public:
     EventWriter();
 
+    /// Asked for each event from now on: what went over the wire so far.
+    void set_wire_count(std::function<Bytes()> wire_bytes);
+
     void progress(const engine::Progress& progress);
     void snapshot(const std::string& moref, const std::string& name);
     void result(const engine::PassReport& report);
@@ -29,6 +33,7 @@ class EventWriter {
 
     std::mutex mutex_;
     std::condition_variable_any wake_;
+    std::function<Bytes()> wire_bytes_;
     std::optional<contracts::EngineProgress> last_;
     std::chrono::steady_clock::time_point last_at_{};
     bool is_final_ = false;

@@ -1,23 +1,27 @@
-// migratekit-engine --parent PID --appliance-id ID [--vddk-library-folder FOLDER]: copies one machine once. The order
-// comes as JSON on stdin, events go to stdout, the log to stderr (contracts/engine_api.hpp). SIGTERM, or the death of
-// the parent, stops the copy and removes the snapshot.
+// migratekit-engine --parent PID --appliance-id ID [--vddk-library-folder FOLDER] [--tunnel-folder FOLDER]
+// [--checkpoint FILE]: copies one machine once. The order comes as a line of JSON on stdin, then commands; events go to
+// stdout, the log to stderr (contracts/engine_api.hpp). SIGTERM, or the death of the parent, stops the copy and removes
+// the snapshot.
 
-#include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <memory>
+#include <optional>
+#include <random>
 #include <string>
 
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "adapters.hpp"
-#include "base/json.hpp"
 #include "base/log.hpp"
+#include "checkpoint_file.hpp"
 #include "engine/pass.hpp"
 #include "event_writer.hpp"
-#include "os/file.hpp"
+#include "order_reader.hpp"
 #include "os/signals.hpp"
 #include "os/termination_listener.hpp"
+#include "source.hpp"
+#include "target.hpp"
 
 namespace {
 
@@ -29,6 +33,8 @@ struct Flags {
     long parent = 0;
     std::string appliance_id;
     std::string vddk_library_folder;
+    std::string tunnel_folder;
+    std::string checkpoint;
 };
 
 Flags parse_flags(int argc, char** argv) {
@@ -41,6 +47,10 @@ Flags parse_flags(int argc, char** argv) {
             flags.appliance_id = argv[++i];
         } else if (i + 1 < argc && flag == "--vddk-library-folder") {
             flags.vddk_library_folder = argv[++i];
+        } else if (i + 1 < argc && flag == "--tunnel-folder") {
+            flags.tunnel_folder = argv[++i];
+        } else if (i + 1 < argc && flag == "--checkpoint") {
+            flags.checkpoint = argv[++i];
         } else {
             throw Error(ErrorCode::invalid, "unknown argument '" + flag + "'",
                         {.remedy = "This program is started by vma-api."});
@@ -49,33 +59,23 @@ Flags parse_flags(int argc, char** argv) {
     return flags;
 }
 
-std::string read_order() {
-    std::string text;
-    char piece[16 * KiB];
-    for (;;) {
-        const ssize_t got = ::read(STDIN_FILENO, piece, sizeof piece);
-        if (got == 0) {
-            return text;
-        }
-        if (got < 0 && errno != EINTR) {
-            throw os::system_error("read the order from stdin", errno);
-        }
-        text.append(piece, got > 0 ? static_cast<std::size_t>(got) : 0);
-        if (text.size() > longest_order) {
-            throw Error(ErrorCode::invalid, "the order on stdin is too long");
-        }
-    }
-}
-
 engine::PassOrder order_of(const contracts::PassRequest& request) {
     engine::PassOrder order;
+    order.compare_percent = request.compare_percent;
+    order.only_compare = request.only_compare;
+    order.sample_seed = std::random_device{}();
     for (const contracts::PassDisk& disk : request.disks) {
-        engine::DiskOrder entry{.id = disk.disk_id, .base = std::nullopt, .target_is_zero = disk.target_is_zero};
+        engine::DiskOrder entry{.id = disk.disk_id,
+                                .base = std::nullopt,
+                                .target_is_zero = disk.target_is_zero,
+                                .target_has_writes = disk.target_has_writes,
+                                .session = session_of(disk.target_uri)};
         if (!disk.base_change_id.empty()) {
             entry.base = engine::Base{.change_id = disk.base_change_id,
                                       .backing_uuid = disk.base_backing_uuid,
                                       .capacity = disk.base_capacity};
         }
+        order.copy.through_tunnel = order.copy.through_tunnel || is_through_tunnel(disk.target_uri);
         order.disks.push_back(std::move(entry));
     }
     return order;
@@ -92,7 +92,8 @@ void die_with_parent(long parent) {
 void run(const Flags& flags, EventWriter& events) {
     die_with_parent(flags.parent);
     const os::TerminationListener termination;
-    const contracts::PassRequest request = contracts::pass_request_from(json::parse(read_order()));
+    LineReader lines(STDIN_FILENO, longest_order);
+    const contracts::PassRequest request = read_order(lines, termination.token());
     log::info("event=started job={} machine=\"{}\" moref={} disks={}", request.job_id.value, request.machine_name,
               request.moref, request.disks.size());
     VsphereSource source(request, {.appliance_id = flags.appliance_id,
@@ -100,10 +101,19 @@ void run(const Flags& flags, EventWriter& events) {
                                    .on_snapshot = [&](const std::string& moref, const std::string& name) {
                                        events.snapshot(moref, name);
                                    }});
-    NbdTarget target(request);
+    const auto target = std::make_shared<NbdTarget>(request, flags.tunnel_folder);
+    events.set_wire_count([target] { return target->wire_bytes(); });
+    const CommandListener commands(lines, [&](const contracts::EngineCommand& command) {
+        log::info("event=limit_changed bytes_per_second={}", command.bytes_per_second);
+        target->set_limit(command.bytes_per_second);
+    });
+    std::optional<CheckpointFile> checkpoints;
+    if (!flags.checkpoint.empty()) {
+        checkpoints.emplace(flags.checkpoint);
+    }
     const engine::PassReport report = engine::run_pass(
-        source, target, order_of(request), [&](const engine::Progress& progress) { events.progress(progress); },
-        termination.token());
+        source, *target, checkpoints ? &*checkpoints : nullptr, order_of(request),
+        [&](const engine::Progress& progress) { events.progress(progress); }, termination.token());
     events.result(report);
     log::info("event=completed job={}", request.job_id.value);
 }

@@ -11,9 +11,10 @@ class PassFinalSync : public failover::FinalSync {
     explicit PassFinalSync(replication::Collaborators& use) : use_(use) {}
 
     RecoveryPoint run(const JobId& job, const VmContextId& vm, const std::stop_token& stop) override {
-        return replication::PassCoordinator(use_, job, vm, false).run(stop);
+        return replication::PassCoordinator(use_, job, vm, {}).run(stop);
     }
     void clean_up(const JobId& job, const VmContextId& vm) override;
+    void drop_resumable(const VmContextId& vm) override;
 
   private:
     replication::Collaborators& use_;

@@ -14,6 +14,8 @@
 #include "os/file.hpp"
 #include "os/listen_address.hpp"
 #include "os/signals.hpp"
+#include "source_access.hpp"
+#include "transfer_policies.hpp"
 #include "vma_client.hpp"
 #include "volumes_client.hpp"
 
@@ -27,8 +29,11 @@ const std::set<std::string> known_keys = {"listen",
                                           "migrations",
                                           "key_file",
                                           "token_file",
+                                          "tunnel.folder",
+                                          "tunnel.control_folder",
                                           "vma.url",
                                           "vma.token_file",
+                                          "vma.appliance",
                                           "volumes.url",
                                           "volumes.token_file",
                                           "guest.virtio_win",
@@ -50,12 +55,17 @@ struct Oma {
           recovery_points(database, clock),
           cloudstack(database, box, clock),
           cloudstack_setup(cloudstack, resource_discovery),
-          vma(config.require("vma.url"), os::read_secret_file(config.require("vma.token_file"))),
+          transfer(database, clock),
+          policies(transfer),
+          pairings(config.get("tunnel.folder", ""), clock),
+          appliances(pairings, job_log, settings::SettingRows(database, clock), source_choice(config)),
+          source(vma_addresses(config), pairings, appliances),
+          vma([this] { return source.route(); }),
           volumes(config.require("volumes.url"), os::read_secret_file(config.require("volumes.token_file"))),
           discovery(credentials, machines, vma),
           replications(database, clock),
-          pass_use{database,    job_log,      ledger, machines, recovery_points,
-                   credentials, replications, vma,    volumes,  clock},
+          pass_use{database,     job_log, ledger,  machines, recovery_points, credentials,
+                   replications, vma,     volumes, policies, policies,        clock},
           replication(pass_use),
           failovers(database, clock),
           cloud(cloudstack, ledger, failovers),
@@ -63,6 +73,20 @@ struct Oma {
           final_sync(pass_use),
           failover({job_log, ledger, machines, recovery_points, credentials, networks, cloudstack, failovers, volumes,
                     cloud, guest, boot, vma, final_sync, clock}) {}
+
+    static settings::SourceChoice source_choice(const Config& config) {
+        return {.has_address = config.find("vma.url").has_value(), .appliance = config.get("vma.appliance", "")};
+    }
+
+    static oma::VmaAddresses vma_addresses(const Config& config) {
+        if (const auto url = config.find("vma.url")) {
+            return {.url = *url,
+                    .token = os::read_secret_file(config.require("vma.token_file")),
+                    .control_folder = config.get("tunnel.control_folder", "")};
+        }
+        config.require("tunnel.folder");
+        return {.url = {}, .token = {}, .control_folder = config.require("tunnel.control_folder")};
+    }
 
     static guest::Tools guest_tools(const Config& config) {
         guest::Tools tools;
@@ -78,7 +102,20 @@ struct Oma {
         try {
             return {.name = name, .address = address, .reachable = true, .version = peer.version(), .problem = {}};
         } catch (const Error& error) {
-            return {.name = name, .address = address, .reachable = false, .version = {}, .problem = error.cause()};
+            const auto& remedy = error.advice().remedy;
+            return {.name = name,
+                    .address = address,
+                    .reachable = false,
+                    .version = {},
+                    .problem = error.cause() + (remedy.empty() ? "" : ". " + remedy)};
+        }
+    }
+
+    oma::ApplianceState state_of(const settings::PairedAppliance& appliance) const {
+        try {
+            return oma::appliance_state(source.route_to(appliance));
+        } catch (const Error& error) {
+            return {.problem = error.cause()};  // retired at this moment
         }
     }
 
@@ -95,6 +132,11 @@ struct Oma {
     settings::CloudStackSettingsRepository cloudstack;
     oma::CloudResourceDiscovery resource_discovery;
     settings::CloudStackSetup cloudstack_setup;
+    settings::TransferSettings transfer;
+    oma::TransferPolicies policies;
+    oma::TunnelPairings pairings;
+    settings::SourceAppliances appliances;
+    oma::SourceDirectory source;
     oma::VmaClient vma;
     oma::VolumesClient volumes;
     discovery::DiscoveryService discovery;
@@ -109,6 +151,33 @@ struct Oma {
     failover::FailoverService failover;
 };
 
+/// What the routes may call; `oma` and `config` outlive it.
+oma::Services services_of(Oma& oma, const Config& config) {
+    return {oma.tokens,
+            oma.credentials,
+            oma.cloudstack,
+            oma.cloudstack_setup,
+            oma.transfer,
+            oma.appliances,
+            oma.discovery,
+            oma.machines,
+            oma.networks,
+            oma.recovery_points,
+            oma.replications,
+            oma.replication,
+            oma.volumes,
+            oma.failovers,
+            oma.failover,
+            oma.job_log,
+            oma.ledger,
+            [&oma, &config] {
+                return std::vector<oma::PeerState>{
+                    Oma::state_of("vma", oma.source.address(), oma.vma),
+                    Oma::state_of("volume-daemon", config.require("volumes.url"), oma.volumes)};
+            },
+            [&oma](const settings::PairedAppliance& appliance) { return oma.state_of(appliance); }};
+}
+
 void serve(const Config& config) {
     os::make_folders(config.require("state_folder"));
     Oma oma(config);
@@ -116,30 +185,12 @@ void serve(const Config& config) {
     // The first administrator: a token in a file that only this account can read.
     oma.tokens.register_token("bootstrap", "administrator",
                               os::read_or_create_secret_file(config.require("token_file")));
-    oma::Services services{oma.tokens,
-                           oma.credentials,
-                           oma.cloudstack,
-                           oma.cloudstack_setup,
-                           oma.discovery,
-                           oma.machines,
-                           oma.networks,
-                           oma.recovery_points,
-                           oma.replications,
-                           oma.replication,
-                           oma.volumes,
-                           oma.failovers,
-                           oma.failover,
-                           oma.job_log,
-                           oma.ledger,
-                           [&oma, &config] {
-                               return std::vector<oma::PeerState>{
-                                   Oma::state_of("vma", config.require("vma.url"), oma.vma),
-                                   Oma::state_of("volume-daemon", config.require("volumes.url"), oma.volumes)};
-                           }};
+    auto services = services_of(oma, config);
     const auto router = oma::make_router(services);
     oma.replication.settle_interrupted();
     oma.failover.settle_interrupted();
     oma.failover.start_timer();
+    oma.replication.start_timer();
     const auto listen = os::parse_listen_address(config.get("listen", "127.0.0.1:8082"));
     http::Server server({.address = listen.host, .port = listen.port},
                         [&router](const http::ServerRequest& request) { return router.handle(request); });

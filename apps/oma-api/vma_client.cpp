@@ -4,7 +4,6 @@
 
 #include "base/json_fields.hpp"
 #include "contracts/source_machine_json.hpp"
-#include "http/api_client.hpp"
 
 namespace mk::oma {
 
@@ -14,22 +13,17 @@ constexpr auto short_limit = std::chrono::seconds{30};
 /// Discovery of a large vCenter, removal of a snapshot.
 constexpr auto long_limit = std::chrono::minutes{15};
 
-// One client per call: an ApiClient belongs to one thread, and calls are seconds apart.
-http::ApiClient client_for(const std::string& base_url, const Secret& token, std::chrono::milliseconds limit) {
-    http::ApiClient client("the VMA", base_url, token);
-    client.set_limit(limit);
-    return client;
-}
-
 }  // namespace
 
-VmaClient::VmaClient(std::string base_url, Secret token) : base_url_(std::move(base_url)), token_(std::move(token)) {}
+VmaConnections::Lease VmaClient::call(std::chrono::milliseconds limit) {
+    return connections_.lease(route_(), limit);
+}
 
 discovery::Inventory VmaClient::discover(const contracts::VcenterAccess& access, const std::string& filter,
                                          const std::stop_token& stop) {
     auto body = contracts::to_json(access);
     body["filter"] = filter;
-    const auto answer = client_for(base_url_, token_, long_limit).post("/api/v1/discover", body, stop);
+    const auto answer = call(long_limit)->post("/api/v1/discover", body, stop);
     discovery::Inventory inventory;
     inventory.vcenter_uuid = json::require<std::string>(answer, "vcenter_uuid");
     inventory.version = json::value_or<std::string>(answer, "version", "");
@@ -54,39 +48,50 @@ SourceMachine VmaClient::look_up(const contracts::VcenterAccess& access, const s
          .retry_safe = true});
 }
 
+std::string VmaClient::target_uri(const contracts::WriteSession& session) const {
+    return route_().is_tunnel ? "tunnel:///" + session.export_name : session.nbd_uri;
+}
+
 void VmaClient::start_pass(const contracts::PassRequest& request, const std::stop_token& stop) {
-    client_for(base_url_, token_, short_limit).post("/api/v1/replicate", contracts::to_json(request), stop);
+    call(short_limit)->post("/api/v1/replicate", contracts::to_json(request), stop);
 }
 
 contracts::PassProgress VmaClient::progress(const JobId& job, const std::stop_token& stop) {
-    return contracts::pass_progress_from(
-        client_for(base_url_, token_, short_limit).get("/api/v1/progress/" + job.value, stop));
+    return contracts::pass_progress_from(call(short_limit)->get("/api/v1/progress/" + job.value, stop));
 }
 
 void VmaClient::stop_pass(const JobId& job) {
-    client_for(base_url_, token_, short_limit).post("/api/v1/jobs/" + job.value + "/stop", Json::object());
+    call(short_limit)->post("/api/v1/jobs/" + job.value + "/stop", Json::object());
 }
 
 void VmaClient::forget_pass(const JobId& job) {
-    client_for(base_url_, token_, short_limit).remove("/api/v1/jobs/" + job.value);
+    call(short_limit)->remove("/api/v1/jobs/" + job.value);
+}
+
+void VmaClient::set_limit(Bytes bytes_per_second) {
+    call(short_limit)
+        ->put("/api/v1/limit", contracts::to_json(contracts::RateLimit{.bytes_per_second = bytes_per_second}));
+}
+
+void VmaClient::forget_checkpoint(const std::string& instance_uuid) {
+    call(short_limit)->remove("/api/v1/checkpoints/" + http::url_encode(instance_uuid));
 }
 
 std::vector<std::string> VmaClient::sweep_snapshots(const contracts::VcenterAccess& access, const std::string& moref,
                                                     const std::stop_token& stop) {
     auto body = contracts::to_json(access);
     body["moref"] = moref;
-    const auto answer = client_for(base_url_, token_, long_limit).post("/api/v1/snapshots/sweep", body, stop);
+    const auto answer = call(long_limit)->post("/api/v1/snapshots/sweep", body, stop);
     return json::require<std::vector<std::string>>(answer, "remaining");
 }
 
 contracts::PowerState VmaClient::power(const contracts::PowerRequest& request, const std::stop_token& stop) {
-    return contracts::power_state_from(client_for(base_url_, token_, std::chrono::minutes{5})
-                                           .post("/api/v1/power", contracts::to_json(request), stop));
+    return contracts::power_state_from(
+        call(std::chrono::minutes{5})->post("/api/v1/power", contracts::to_json(request), stop));
 }
 
 std::string VmaClient::version() {
-    return json::value_or<std::string>(client_for(base_url_, token_, std::chrono::seconds{5}).get("/health"), "version",
-                                       "");
+    return json::value_or<std::string>(call(std::chrono::seconds{5})->get("/health"), "version", "");
 }
 
 }  // namespace mk::oma

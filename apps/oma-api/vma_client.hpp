@@ -1,27 +1,33 @@
 #pragma once
-// The VMware site, spoken to through the VMA's API. Thread-safe: every call uses a connection of its own.
+// The VMware site, spoken to through the VMA's API. Thread-safe.
 
+#include <functional>
 #include <string>
 
-#include "base/secret.hpp"
 #include "control/discovery/discovery_service.hpp"
 #include "control/failover/ports.hpp"
 #include "control/replication/ports.hpp"
+#include "source_access.hpp"
+#include "vma_connections.hpp"
 
 namespace mk::oma {
 
 class VmaClient : public replication::SourceSite, public discovery::SourceInventory, public failover::SourcePower {
   public:
-    VmaClient(std::string base_url, Secret token);
+    /// `route` is asked before each call and may throw.
+    explicit VmaClient(std::function<VmaRoute()> route) : route_(std::move(route)) {}
 
     discovery::Inventory discover(const contracts::VcenterAccess& access, const std::string& filter,
                                   const std::stop_token& stop) override;
     SourceMachine look_up(const contracts::VcenterAccess& access, const std::string& moref,
                           const std::string& instance_uuid, const std::stop_token& stop) override;
+    std::string target_uri(const contracts::WriteSession& session) const override;
     void start_pass(const contracts::PassRequest& request, const std::stop_token& stop) override;
     contracts::PassProgress progress(const JobId& job, const std::stop_token& stop) override;
     void stop_pass(const JobId& job) override;
     void forget_pass(const JobId& job) override;
+    void set_limit(Bytes bytes_per_second) override;
+    void forget_checkpoint(const std::string& instance_uuid) override;
     std::vector<std::string> sweep_snapshots(const contracts::VcenterAccess& access, const std::string& moref,
                                              const std::stop_token& stop) override;
     contracts::PowerState power(const contracts::PowerRequest& request, const std::stop_token& stop) override;
@@ -29,8 +35,10 @@ class VmaClient : public replication::SourceSite, public discovery::SourceInvent
     std::string version();
 
   private:
-    std::string base_url_;
-    Secret token_;
+    VmaConnections::Lease call(std::chrono::milliseconds limit);
+
+    std::function<VmaRoute()> route_;
+    VmaConnections connections_;
 };
 
 }  // namespace mk::oma

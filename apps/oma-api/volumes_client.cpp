@@ -143,8 +143,7 @@ std::vector<Range> VolumesClient::verify(const WriteSessionId& session,
     for (std::size_t start = 0; start < ranges.size(); start += ranges_per_request) {
         Json list = Json::array();
         for (std::size_t i = start; i < std::min(ranges.size(), start + ranges_per_request); ++i) {
-            list.push_back(
-                {{"offset", ranges[i].range.offset}, {"length", ranges[i].range.length}, {"sha256", ranges[i].sha256}});
+            list.push_back(contracts::to_json(ranges[i]));
         }
         const auto result = operate("POST", session_path(session) + "/verify", {{"ranges", list}}, {}, stop);
         for (const auto& range : json::require<Json>(result, "mismatches")) {

@@ -32,7 +32,8 @@ const std::set<std::string> known_keys{"listen",
                                        "appliance_id",
                                        "limits.engines",
                                        "limits.discovery_seconds",
-                                       "readers.vddk_library_folder"};
+                                       "readers.vddk_library_folder",
+                                       "tunnel.folder"};
 
 http::ServerOptions listen_options(const Config& config) {
     const auto listen = os::parse_listen_address(config.get("listen", "127.0.0.1:8081"));
@@ -83,6 +84,12 @@ void warn_without_vddk(const vsphere::ReaderOptions& options, const std::vector<
     }
 }
 
+/// Identity and pairing of this appliance, made by migratekit-tunnel: not there yet before the first pairing.
+std::string tunnel_folder(const Config& config) {
+    const std::string folder = config.get("tunnel.folder", "");
+    return folder.empty() ? "" : std::filesystem::absolute(folder).string();
+}
+
 /// Passwords of vCenters are in our memory and in the engines'; a core file would keep them. Children inherit it.
 void forbid_core_files() {
     const rlimit none{0, 0};
@@ -106,7 +113,8 @@ void serve(const Config& config) {
     vma::EngineProcess engine({.program = engine_path(config),
                                .appliance_id = appliance,
                                .log_folder = state_folder,
-                               .vddk_library_folder = readers.vddk_library_folder});
+                               .vddk_library_folder = readers.vddk_library_folder,
+                               .tunnel_folder = tunnel_folder(config)});
     vma::JobRegistry jobs(state_folder,
                           {.engines = static_cast<std::size_t>(config.number("limits.engines", 4, 1, 64))}, engine,
                           vcenter, clock);

@@ -1,7 +1,8 @@
 // volume-daemon: the only program that touches replica volumes. Creates, attaches and snapshots them at CloudStack,
-// finds their devices, takes what is written to them (NBD), keeps their digests. Runs as root on the OMA appliance for
-// the block devices.
+// finds their devices, takes what is written to them (NBD, also from the tunnel's gateway), keeps their digests. Runs
+// as root on the OMA appliance for the block devices.
 
+#include <memory>
 #include <set>
 
 #include "adapters.hpp"
@@ -15,6 +16,9 @@
 #include "os/file.hpp"
 #include "os/listen_address.hpp"
 #include "os/signals.hpp"
+#include "target/volumes/digest_service.hpp"
+#include "tunnel/dialer.hpp"
+#include "tunnel/hand_off.hpp"
 
 namespace {
 
@@ -37,7 +41,10 @@ const std::set<std::string> known_keys = {"listen",
                                           "nbd_socket",
                                           "limits.operations",
                                           "limits.nbd_connections",
-                                          "limits.device_seconds"};
+                                          "limits.device_seconds",
+                                          "tunnel.hand_off_socket",
+                                          "tunnel.folder",
+                                          "tunnel.metrics_folder"};
 
 volumes::NbdServerOptions nbd_options(const Config& config) {
     volumes::NbdServerOptions options;
@@ -70,6 +77,30 @@ volumes::DeviceFolders device_folders(const Config& config) {
     return folders;
 }
 
+/// Nothing where the tunnel is not configured.
+std::unique_ptr<tunnel::HandOffListener> listen_for_tunnel(const Config& config, volumes::NbdServer& nbd,
+                                                           const volumes::DigestService& digests) {
+    const auto socket = config.get("tunnel.hand_off_socket", "");
+    const auto folder = config.get("tunnel.folder", "");
+    if (socket.empty() && folder.empty()) {
+        return nullptr;
+    }
+    if (socket.empty() || folder.empty()) {
+        throw Error(ErrorCode::invalid, "tunnel.hand_off_socket and tunnel.folder are set both, or none of them");
+    }
+    const auto serve_nbd = [&nbd](tunnel::Accepted accepted) { nbd.serve(std::move(accepted.stream)); };
+    return std::make_unique<tunnel::HandOffListener>(
+        tunnel::HandOffOptions{.socket = socket,
+                               .folder = folder,
+                               .max_connections = nbd_options(config).max_connections,
+                               .metrics_folder = config.get("tunnel.metrics_folder", "")},
+        std::map<std::string, tunnel::StreamHandler>{{tunnel::alpn::nbd, serve_nbd},
+                                                     {tunnel::alpn::nbd_zstd, serve_nbd},
+                                                     {tunnel::alpn::digest, [&digests](tunnel::Accepted accepted) {
+                                                          digests.serve(std::move(accepted.stream));
+                                                      }}});
+}
+
 /// Everything the daemon is made of, in the order it is built; taken down in reverse.
 struct Daemon {
     explicit Daemon(const Config& config)
@@ -93,7 +124,8 @@ struct Daemon {
           volume_service({cloud, volume_rows, session_rows, locator, names, digests, ledger, locks},
                          std::chrono::seconds{config.number("limits.device_seconds", 30, 1, 3600)}),
           snapshot_service({cloud, volume_rows, session_rows, digests, ledger, clock}),
-          sessions({volume_rows, session_rows, locator, digests, nbd, locks}, staging_options(config)) {}
+          sessions({volume_rows, session_rows, locator, digests, nbd, locks}, staging_options(config)),
+          digest_service(nbd.exports(), [](const Error& error) { return contracts::to_json(error); }) {}
 
     SystemClock clock;
     std::shared_ptr<db::Database> database;
@@ -114,6 +146,7 @@ struct Daemon {
     volumes::VolumeService volume_service;
     volumes::SnapshotService snapshot_service;
     volumes::WriteSessionService sessions;
+    volumes::DigestService digest_service;
 };
 
 void serve(const Config& config) {
@@ -128,6 +161,7 @@ void serve(const Config& config) {
         log::info("the commit of a write session is continued");
         volumes_api::submit_commit(services, session);
     }
+    const auto tunnel = listen_for_tunnel(config, daemon.nbd, daemon.digest_service);
     const auto router =
         volumes_api::make_router(services, os::read_or_create_secret_file(config.require("token_file")));
     const auto listen = os::parse_listen_address(config.get("listen", "127.0.0.1:8090"));
@@ -137,6 +171,9 @@ void serve(const Config& config) {
               MK_VERSION);
     os::notify_ready();
     log::info("signal {}: stopping", os::wait_for_termination());
+    if (tunnel) {
+        tunnel->stop();
+    }
     server.stop();
     daemon.operations.stop();
     daemon.nbd.stop();

@@ -21,7 +21,7 @@ const usage = `lab-oracle judges what a migration did, without any code of the p
   lab-oracle compare A B [--length N] [--allow-zero-tail] [--json]
         compares two images byte by byte; B may be longer with --allow-zero-tail if the rest is zeros
   lab-oracle digest X [--length N]
-        prints the SHA-256 of an image
+        prints the volume digest of an image: SHA-256 over the XXH3-128 digests of its leaves of 256 KiB
   lab-oracle beacon-sum IMAGE [--json]
         prints what a beacon guest must report after booting with this data disk
   lab-oracle objects --state DIR

@@ -1,7 +1,7 @@
-"""One whole installation on this machine: the lab, the three services and the command line, in one state directory.
+"""One whole installation on this machine: the lab, the services of both sites and the command line, in one state directory.
 
 The demo and the end-to-end tests use it. The services are configured as on real appliances: addresses, token files,
-folders. What is the lab's in their configuration is what differs between sites: URLs and the folder of device links.
+folders, a tunnel between the two appliances. What is the lab's in their configuration is what differs between sites: URLs and the folder of device links.
 """
 
 import json
@@ -15,7 +15,10 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVICES = ("vma-api", "volume-daemon", "oma-api")
+# Name -> program and arguments, in the order of starting. The last two are the ends of the tunnel.
+SERVICES = {"vma-api": ("vma-api",), "volume-daemon": ("volume-daemon",), "oma-api": ("oma-api",),
+            "tunnel-gateway": ("migratekit-tunnel", "gateway"), "tunnel-client": ("migratekit-tunnel", "client")}
+HTTP_SERVICES = ("vma-api", "volume-daemon", "oma-api")
 
 
 class SiteError(Exception):
@@ -111,23 +114,43 @@ class Site:
         for service in SERVICES:
             self.start(service)
         self.sign_in()
+        self.pair()
         return self
 
     def write_configuration(self):
-        for folder in ("vma", "oma", "oma/volumes", "log"):
+        for folder in ("vma", "oma", "oma/volumes", "log", "run"):
             (self.state / folder).mkdir(parents=True, exist_ok=True)
         self.staging.mkdir(parents=True, exist_ok=True)
-        self.ports = {service: free_port() for service in (*SERVICES, "nbd")}
+        self.ports = {service: free_port() for service in (*HTTP_SERVICES, "tunnel-gateway")}
         (self.state / "ports.json").write_text(json.dumps(self.ports))
         oma, vma = self.state / "oma", self.state / "vma"
         self.config("vma-api", f"""
             listen = "127.0.0.1:{self.ports['vma-api']}"
             token_file = "{vma}/token"
             state_folder = "{vma}/state"
+            [tunnel]
+            folder = "{vma}/tunnel"
+            """)
+        self.config("tunnel-client", f"""
+            folder = "{vma}/tunnel"
+            appliance_id = "vma-lab"
+            name = "lab site"
+            vma_api = "127.0.0.1:{self.ports['vma-api']}"
+            vma_token_file = "{vma}/token"
+            metrics_folder = "{vma}/metrics"
+            """)
+        self.config("tunnel-gateway", f"""
+            listen = "127.0.0.1:{self.ports['tunnel-gateway']}"
+            folder = "{oma}/tunnel"
+            name = "lab oma"
+            hand_off_socket = "{self.state}/run/hand-off.sock"
+            control_folder = "{self.state}/run/control"
+            metrics_folder = "{oma}/metrics"
             """)
         self.config("volume-daemon", f"""
             listen = "127.0.0.1:{self.ports['volume-daemon']}"
-            nbd_listen = "127.0.0.1:{self.ports['nbd']}"
+            nbd_listen = ""
+            nbd_socket = "{self.state}/run/nbd.sock"
             token_file = "{oma}/volumes.token"
             database = "sqlite:{oma}/migratekit.db"
             migrations = "{ROOT}/migrations"
@@ -136,6 +159,10 @@ class Site:
             staging_folder = "{self.staging}"
             device_directory = "{self.lab['cloudstack']['device_directory']}"
             links_folder = "{oma}/volumes/links"
+            [tunnel]
+            hand_off_socket = "{self.state}/run/hand-off.sock"
+            folder = "{oma}/tunnel"
+            metrics_folder = "{oma}/metrics"
             """)
         self.config("oma-api", f"""
             listen = "127.0.0.1:{self.ports['oma-api']}"
@@ -144,9 +171,9 @@ class Site:
             migrations = "{ROOT}/migrations"
             key_file = "{oma}/key"
             token_file = "{oma}/administrator.token"
-            [vma]
-            url = "http://127.0.0.1:{self.ports['vma-api']}"
-            token_file = "{vma}/token"
+            [tunnel]
+            folder = "{oma}/tunnel"
+            control_folder = "{self.state}/run/control"
             [volumes]
             url = "http://127.0.0.1:{self.ports['volume-daemon']}"
             token_file = "{oma}/volumes.token"
@@ -165,22 +192,31 @@ class Site:
 
     def start(self, service):
         with open(self.state / "log" / f"{service}.log", "ab") as log:
-            process = subprocess.Popen([str(self.programs / service), "--config", str(self.state / f"{service}.toml")],
+            program, *arguments = SERVICES[service]
+            process = subprocess.Popen([str(self.programs / program), *arguments, "--config", str(self.state / f"{service}.toml")],
                                        stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
         self.processes[service] = process
         self.pid_file(service).write_text(str(process.pid))
-        url = f"http://127.0.0.1:{self.ports[service]}/health"
 
         def healthy():
             if process.poll() is not None:
                 raise SiteError(f"{service} ended with {process.returncode}:\n{self.log_tail(service)}")
-            try:
-                with urllib.request.urlopen(url, timeout=2) as answer:
-                    return answer.status == 200
-            except OSError:
-                return False
+            return self.answers(service)
 
         wait_for(f"{service} to answer", healthy, 30)
+
+    def answers(self, service):
+        """True when the service is there. The tunnel's client listens to nobody: it is proven by what goes through it."""
+        try:
+            if service in HTTP_SERVICES:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[service]}/health", timeout=2) as answer:
+                    return answer.status == 200
+            if service in self.ports:
+                with socket.create_connection(("127.0.0.1", self.ports[service]), timeout=2):
+                    return True
+            return True
+        except OSError:
+            return False
 
     def log_tail(self, service, lines=25):
         return "\n".join((self.state / "log" / f"{service}.log").read_text(errors="replace").splitlines()[-lines:])
@@ -201,7 +237,7 @@ class Site:
         return [int(pid) for pid in listing.stdout.split()]
 
     def stop_services(self):
-        for service in reversed(SERVICES):
+        for service in reversed(list(SERVICES)):
             process = self.processes.get(service)
             if process and process.poll() is None:
                 process.terminate()
@@ -275,6 +311,18 @@ class Site:
 
     def sign_in(self):
         self.cli("login", "--url", self.url, "--token-file", str(self.token_file))
+
+    def pair(self):
+        """The two appliances, as the operators of both sites would pair them."""
+        def appliances():
+            return self.api("GET", "/api/v1/appliances")[1]["appliances"]
+
+        if not appliances():
+            code = self.cli_json("appliance", "pair", "--no-wait")["code"]
+            subprocess.run([str(self.programs / "migratekit-tunnel"), "pair", "--config", str(self.state / "tunnel-client.toml"),
+                            "--gateway", f"127.0.0.1:{self.ports['tunnel-gateway']}"], input=code + "\n", text=True,
+                           capture_output=True, check=True, timeout=60)
+        wait_for("the tunnel", lambda: all(a["reachable"] for a in appliances()), 30)
 
     def connect(self):
         """vCenter and CloudStack, as an operator would connect them."""

@@ -74,8 +74,8 @@ def unit_suites(folder, prefix, environment, limit_s):
 
 
 def pytest_suites():
-    limits = {"e2e": 1500}
-    folders = sorted((ROOT / "tests/integration").iterdir()) + [ROOT / "tests/e2e"]
+    limits = {"e2e": 1500, "faults": 1200}
+    folders = sorted((ROOT / "tests/integration").iterdir()) + [ROOT / "tests/e2e", ROOT / "tests/faults"]
     for folder in folders:
         if any(folder.glob("test_*.py")):
             command = ["/usr/bin/python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-v", "-ra", "--tb=short", "--color=no",
@@ -90,6 +90,7 @@ def all_suites(with_asan):
     if with_asan:
         sanitizers = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
         yield from unit_suites(ROOT / "build/asan", "asan/", sanitizers, 600)
+    yield Suite("fuzz", [str(ROOT / "scripts/fuzz")], 1200, xml=False, is_fast=False)
     yield Suite("go", [str(ROOT / "lab/build"), "--test"], 600, xml=False)
     yield from pytest_suites()
 

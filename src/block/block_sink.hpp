@@ -14,8 +14,11 @@
 namespace mk::block {
 
 /// A connection of its own for one writing thread. Writes are sent and not waited for; what the target answers is
-/// looked at by later calls, so an error may belong to an earlier request. Errors as ReadChannel, plus exhausted (no
-/// space at the target). After any error unanswered() tells what may or may not have arrived.
+/// looked at by later calls, so an error may belong to an earlier request. Errors: unavailable, timeout, external (the
+/// target answered with an error), exhausted (no space at the target), corrupt, cancelled. After any of them the
+/// channel fails for good; unanswered() tells what may or may not have arrived, and includes the whole range of a
+/// write() or zero() that threw. Requests are carried out in any order, on all channels: what overlaps must not be
+/// unanswered at the same time.
 class WriteChannel {
   public:
     virtual ~WriteChannel() = default;
@@ -25,9 +28,11 @@ class WriteChannel {
     virtual void zero(Range range, const std::stop_token& stop) = 0;
     /// Waits until every request was answered. Arrived is not durable.
     virtual void drain(const std::stop_token& stop) = 0;
-    /// drain(), then waits until everything that was answered before - on every channel of the sink - is durable.
+    /// drain(), then waits until everything that was answered before - on every channel of the sink - is durable. When
+    /// the target answers with an error (external, exhausted), nothing since the last flush that succeeded is safe,
+    /// even if instance() stays the same.
     virtual void flush(const std::stop_token& stop) = 0;
-    /// Sent, not answered, in the order of sending. Works after an error, too.
+    /// Accepted and not answered with success, in the order of acceptance. Works after an error, too.
     virtual std::vector<Range> unanswered() const = 0;
 
     /// Time spent waiting for the way to take bytes, and for the target's answers.

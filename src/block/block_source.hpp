@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/error.hpp"
 
 namespace mk::block {
 
@@ -18,9 +19,19 @@ struct Extent {
     bool is_zero = false;
 };
 
+/// Error{external}: the reader answered this request with an error.
+class ReadFailure : public Error {
+  public:
+    ReadFailure(const Error& error, Range range) : Error(error), range_(range) {}
+    Range range() const noexcept { return range_; }
+
+  private:
+    Range range_;
+};
+
 /// A connection of its own for one reading thread. Requests are answered in any order, so several are kept in flight.
-/// Errors: unavailable, timeout (connection lost: open another channel), external (the reader answered with an error;
-/// the channel stays usable), corrupt (the peer broke the protocol), cancelled.
+/// Errors: unavailable, timeout (connection lost: open another channel), external (a ReadFailure: that request is
+/// answered, the channel stays usable), corrupt (the peer broke the protocol), cancelled (the channel is useless).
 class ReadChannel {
   public:
     struct Reply {
@@ -30,8 +41,8 @@ class ReadChannel {
     };
 
     virtual ~ReadChannel() = default;
-    /// Sends the request, at the latest with the next receive(). `range` is at most max_request() long, lies within the
-    /// capacity, and no two requests in flight are equal.
+    /// Sends the request, at the latest when a receive() would have to wait. `range` is at most max_request() long,
+    /// lies within the capacity, and no two requests in flight are equal.
     virtual void request(Range range) = 0;
     /// Waits for the next answer. At least one request must be in flight.
     virtual Reply receive(const std::stop_token& stop) = 0;

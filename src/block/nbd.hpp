@@ -1,8 +1,9 @@
 #pragma once
 // NBD endpoints. URIs: "nbd+unix:///NAME?socket=PATH", "nbd://HOST:PORT/NAME" (NBD URI specification). Data goes
-// through our own client (nbd_client.hpp: one socket per channel, many requests in flight, nbd.md section 3); what is
-// asked rarely (allocation) goes through libnbd. Every call obeys the stop token and gives up after `limit` without an
-// answer (Error{timeout}).
+// through our own client (nbd_channels.hpp: one connection per channel, many requests in flight); what is asked rarely
+// (allocation) goes through libnbd. Every call obeys the stop token, after which the channel is useless, and gives up
+// after `limit` without a byte of an answer (Error{timeout}). Nothing that a server says is trusted: what is against
+// the protocol, or another size than before, is Error{corrupt}.
 
 #include <chrono>
 #include <functional>
@@ -28,12 +29,15 @@ struct NbdEndpoint {
     std::function<std::unique_ptr<os::ByteStream>(const std::stop_token&)> dial;
 };
 /// Throws Error{invalid} for another scheme or form.
-NbdEndpoint nbd_endpoint(const std::string& uri);
+NbdEndpoint nbd_endpoint(const std::string& uri,
+                         std::chrono::milliseconds connect_limit = std::chrono::milliseconds{120'000});
 
-/// Connects. Throws Error{unavailable} when nobody answers, Error{not_found} when the export does not exist.
+/// Connects; the first channel uses this connection. Throws Error{unavailable} when nobody answers, Error{not_found}
+/// when the export does not exist, Error{conflict} for a server that is too old or wants larger blocks than 512 bytes.
 std::unique_ptr<BlockSource> open_nbd_source(const std::string& uri, const NbdOptions& options = {},
                                              const std::stop_token& stop = {});
-/// As above; Error{conflict} when the export is read-only or cannot flush. open_channel() connects again.
+/// As above; Error{conflict} when the export is read-only or cannot flush, and from open_channel() when a channel is
+/// open while the server has no multi-conn. instance() is the export's description as the server tells it.
 std::unique_ptr<BlockSink> open_nbd_sink(NbdEndpoint endpoint, const NbdOptions& options = {},
                                          const std::stop_token& stop = {});
 std::unique_ptr<BlockSink> open_nbd_sink(const std::string& uri, const NbdOptions& options = {},

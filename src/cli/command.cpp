@@ -94,7 +94,7 @@ std::string overview(const std::vector<Command>& commands, const std::vector<Nou
            block("Nouns", lines) + block("Others", single) + block("Everywhere", lines_of(global_options())) +
            "\nExit codes: 0 done, 1 failed, 2 usage, 3 not found or ambiguous, 4 not signed in or not allowed,\n"
            "5 refused by state or checks, 6 the job failed, 7 the job ended with warnings, 8 --timeout is over,\n"
-           "9 the OMA is not reachable, 130 interrupted.\n"
+           "9 the OMA is not reachable, 10 the copy differs from the source, 130 interrupted.\n"
            "\nMore: migratekit NOUN --help\n";
 }
 

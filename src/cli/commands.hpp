@@ -11,8 +11,9 @@ namespace mk::cli {
 std::vector<Command> all_commands();
 std::vector<Noun> all_nouns();
 
-std::vector<Command> sign_in_commands();    ///< login, logout, config
-std::vector<Command> appliance_commands();  ///< status, version, api, ledger, token
+std::vector<Command> sign_in_commands();           ///< login, logout, config
+std::vector<Command> appliance_commands();         ///< status, version, api, ledger, token
+std::vector<Command> source_appliance_commands();  ///< appliance
 std::vector<Command> vcenter_commands();
 std::vector<Command> cloudstack_commands();
 std::vector<Command> discover_commands();
@@ -20,6 +21,7 @@ std::vector<Command> vm_commands();
 std::vector<Command> sync_commands();
 std::vector<Command> failover_commands();  ///< failover, cleanup
 std::vector<Command> network_commands();   ///< network, volume
+std::vector<Command> limit_commands();
 std::vector<Command> job_commands();
 
 /// "job show" and "sync show".

@@ -14,11 +14,11 @@ Error not_confirmed(const std::string& cause, const std::string& remedy) {
 }  // namespace
 
 void require_confirmation(Session& session, const Input& input, const std::string& name,
-                          const std::string& consequences) {
+                          const std::string& consequences, const std::string& kind) {
     if (input.has("--confirm")) {
         if (input.text("--confirm") != name) {
-            throw not_confirmed("--confirm says '" + input.text("--confirm") + "', the machine is '" + name + "'",
-                                "Write the name of the machine that is meant.");
+            throw not_confirmed("--confirm says '" + input.text("--confirm") + "', the " + kind + " is '" + name + "'",
+                                "Write the name of the " + kind + " that is meant.");
         }
         return;
     }
@@ -26,7 +26,7 @@ void require_confirmation(Session& session, const Input& input, const std::strin
         throw not_confirmed("--confirm is missing", "Without a terminal, confirm with: --confirm '" + name + "'");
     }
     session.say(consequences);
-    session.write_message("Type the machine's name (" + printable(name) + ") to go on: ");
+    session.write_message("Type the " + kind + "'s name (" + printable(name) + ") to go on: ");
     if (read_line(session.stop()).value_or("") != name) {
         throw not_confirmed("the typed name is not '" + name + "'", "");
     }

@@ -9,10 +9,11 @@
 
 namespace mk::cli {
 
-/// Returns when the operator confirmed `name`: by --confirm NAME, or typed on the terminal after `consequences` were
-/// shown. Throws Error{invalid} naming the flag when neither is possible, and for another name.
+/// Returns when the operator confirmed `name` of a machine (or other `kind`): by --confirm NAME, or typed on the
+/// terminal after `consequences` were shown. Throws Error{invalid} naming the flag when neither is possible, and for
+/// another name.
 void require_confirmation(Session& session, const Input& input, const std::string& name,
-                          const std::string& consequences);
+                          const std::string& consequences, const std::string& kind = "machine");
 
 /// A secret's file, "-" for stdin. Throws Error{invalid} for one that cannot be read or is empty.
 Secret read_secret(Session& session, const std::string& path);

@@ -19,6 +19,7 @@ enum class ExitCode : int {
     job_warning = 7,
     wait_timeout = 8,
     unreachable = 9,  // the OMA does not answer
+    differs = 10,     // a comparison was done and found differences
     interrupted = 130,
 };
 

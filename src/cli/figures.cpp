@@ -68,6 +68,51 @@ std::string format_rate(Bytes bytes_per_second) {
     return fmt::format("{:.0f} {}/s", static_cast<double>(bytes_per_second) / scale.divisor, units[scale.unit]);
 }
 
+std::string format_limit(Bytes bytes_per_second) {
+    if (bytes_per_second == 0) {
+        return "no limit";
+    }
+    constexpr std::array words{"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"};
+    double bits = static_cast<double>(bytes_per_second) * 8;
+    std::size_t unit = 0;
+    while (bits >= 999.95 && unit + 1 < words.size()) {
+        bits /= 1000;
+        ++unit;
+    }
+    auto number = fmt::format("{:.1f}", bits);
+    if (number.ends_with(".0")) {
+        number.resize(number.size() - 2);
+    }
+    return fmt::format("{} {} ({}/s)", number, words.at(unit), format_bytes(bytes_per_second));
+}
+
+Bytes parse_rate(const std::string& text, const std::string& what) {
+    constexpr std::pair<std::string_view, double> known[] = {
+        {"bit", 0.125}, {"kbit", 125},    {"Mbit", 125e3}, {"Gbit", 125e6},     {"B", 1}, {"kB", 1e3}, {"KiB", 1024},
+        {"MB", 1e6},    {"MiB", 1048576}, {"GB", 1e9},     {"GiB", 1073741824},
+    };
+    if (text == "none") {
+        return 0;
+    }
+    double number = 0;
+    const char* const end = text.data() + text.size();
+    const auto [stopped_at, problem] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+    std::string_view unit(stopped_at, static_cast<std::size_t>(end - stopped_at));
+    if (unit.ends_with("/s")) {
+        unit.remove_suffix(2);
+    }
+    const auto* const found =
+        std::find_if(std::begin(known), std::end(known), [&](const auto& entry) { return entry.first == unit; });
+    const double rate = found == std::end(known) ? 0 : number * found->second;
+    if (problem != std::errc{} || !(rate >= 1) || rate > 1e15) {
+        throw Error(ErrorCode::invalid, fmt::format("{} '{}' is not a rate", what, text),
+                    {.consequence = "Nothing was changed.",
+                     .remedy = "Write for example 100Mbit, 12MB, 12MiB (each a second), or none.",
+                     .retry_safe = true});
+    }
+    return static_cast<Bytes>(rate);
+}
+
 int percent_of(Bytes done, Bytes total, bool finished) {
     if (finished) {
         return 100;

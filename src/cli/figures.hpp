@@ -16,6 +16,11 @@ namespace mk::cli {
 std::string format_share(Bytes done, Bytes total);
 /// "431 MiB/s": no decimals from KiB/s on.
 std::string format_rate(Bytes bytes_per_second);
+/// "100 Mbit/s (11.9 MiB/s)": as lines are sold and as copies are shown; "no limit" for 0.
+std::string format_limit(Bytes bytes_per_second);
+/// "100Mbit", "12MB", "12MiB", "1.5Gbit", each with or without "/s", as bytes per second; "none" is 0. What could be
+/// meant in two ways ("100M", "100Mb") is refused: Error{invalid} naming `what`.
+Bytes parse_rate(const std::string& text, const std::string& what);
 /// Whole percent of bytes that must move, rounded down; 100 only when `finished`, until then 99 at most.
 int percent_of(Bytes done, Bytes total, bool finished);
 /// "[##############------]" with `cells` cells. `percent` outside 0..100 is clamped.

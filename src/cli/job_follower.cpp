@@ -7,6 +7,7 @@
 #include "base/json_fields.hpp"
 #include "base/retry.hpp"
 #include "cli/progress_text.hpp"
+#include "cli/sync_view.hpp"
 #include "contracts/vma_api.hpp"
 
 namespace mk::cli {
@@ -75,7 +76,10 @@ ExitCode exit_code_of(const Followed& followed) {
     }
     auto code = ExitCode::done;
     for (const auto& job : followed.jobs) {
-        code = worse(code, exit_code_of_job(json::value_or<std::string>(job, "status", "")));
+        const auto own = exit_code_of_job(json::value_or<std::string>(job, "status", ""));
+        const bool has_verdict = own == ExitCode::done || own == ExitCode::job_warning;
+        const bool differs = has_verdict && found_differences(job).value_or(false);
+        code = worse(code, differs ? ExitCode::differs : own);
     }
     return code;
 }
@@ -86,6 +90,8 @@ std::string status_word(ExitCode code) {
             return "completed";
         case ExitCode::job_warning:
             return "warning";
+        case ExitCode::differs:
+            return "differs";
         case ExitCode::wait_timeout:
             return "timeout";
         case ExitCode::interrupted:
@@ -105,6 +111,9 @@ std::string follow_command(const std::vector<std::string>& jobs) {
 
 void tell_outcome(Session& session, const Json& job) {
     session.say(outcome_line(job));
+    if (const auto differences = difference_table(job); !differences.rows.empty()) {
+        session.show(job, differences);
+    }
     if (const auto error = json::find<Json>(job, "error")) {
         session.write_message(render_error(contracts::error_from(*error), false, session.terminal().has_color));
     }

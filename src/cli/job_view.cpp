@@ -6,10 +6,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "base/bytes.hpp"
 #include "base/json_fields.hpp"
 #include "cli/figures.hpp"
 #include "cli/progress_text.hpp"
+#include "cli/sync_view.hpp"
 
 namespace mk::cli {
 
@@ -30,18 +30,6 @@ std::string duration_of(const Json& job, Instant now) {
 std::string operation_of(const Json& job) {
     const auto operation = text(job, "operation");
     return operation.empty() ? text(job, "type") : operation;
-}
-
-void add_copy_facts(Table& table, const Json& job) {
-    const auto copy = json::find<Json>(job, "replication");
-    if (!copy) {
-        return;
-    }
-    const auto bytes = [&](const char* field) { return value_or<Bytes>(*copy, field, 0); };
-    table.rows.push_back({"Copy", text(*copy, "replication_type") + ", " + text(*copy, "current_operation")});
-    table.rows.push_back({"To copy", format_share(bytes("bytes_done"), bytes("bytes_total"))});
-    table.rows.push_back(
-        {"Sent", format_bytes(bytes("bytes_sent")) + ", zeros not sent " + format_bytes(bytes("bytes_zeroed"))});
 }
 
 void add_failover_facts(Table& table, const Json& job) {
@@ -100,6 +88,7 @@ std::string job_text(const Json& job, Instant now) {
                        (value_or<bool>(job, "cancel_requested", false) && !is_final(job) ? ", asked to stop" : "")},
         {"Took", duration_of(job, now)}};
     add_copy_facts(table, job);
+    add_verification_facts(table, job);
     add_failover_facts(table, job);
     if (const auto error = json::find<Json>(job, "error")) {
         table.rows.push_back({"Error", text(*error, "message")});

@@ -7,6 +7,7 @@
 
 #include "base/json_fields.hpp"
 #include "cli/figures.hpp"
+#include "cli/sync_view.hpp"
 #include "cli/table.hpp"
 
 namespace mk::cli {
@@ -25,7 +26,8 @@ Json array_in(const Json& object, const char* field) {
 
 bool is_copying(const Json& job) {
     const auto* step = running_step(job);
-    return step != nullptr && value_or<std::string>(*step, "name", "") == "copy";
+    const auto name = step == nullptr ? "" : value_or<std::string>(*step, "name", "");
+    return name == "copy" || name == "compare";
 }
 
 std::optional<Json> replication_of(const Json& job) {
@@ -43,14 +45,22 @@ std::string machine_line(const Json& job, const Json& copy) {
     const auto percent = percent_of(done, total, false);
     auto line =
         fmt::format("{}{} {:>3}%  {}", named(subject_of(job)), bar(percent), percent, format_share(done, total));
-    if (done >= total) {
-        return line + "  " + value_or<std::string>(copy, "current_operation", "Flushing");
+    const auto operation = value_or<std::string>(copy, "current_operation", "");
+    const bool is_moving = operation.empty() || operation == "Copying" || operation == "Comparing";
+    if (done >= total || !is_moving) {
+        return line + "  " + (operation.empty() ? "Flushing" : printable(operation));
     }
     if (const auto rate = value_or<Bytes>(copy, "bytes_per_second", 0); rate != 0) {
         line += "  " + format_rate(rate);
     }
     if (const auto eta = find<std::int64_t>(copy, "vma_eta_seconds")) {
         line += "  " + time_left(*eta);
+    }
+    if (const auto slow = slow_leg(copy); !slow.empty()) {
+        line += "  slow: " + slow;
+    }
+    if (const auto attempt = value_or<int>(copy, "attempt", 1); attempt > 1) {
+        line += fmt::format("  attempt {}", attempt);
     }
     return line;
 }
@@ -142,8 +152,13 @@ std::string outcome_line(const Json& job) {
     const auto duration = duration_between(job, std::nullopt);
     std::string line = printable(subject_of(job)) + ": " + (*words == '\0' ? status + " after" : words) + " " +
                        (duration ? format_duration(*duration) : "an unknown time");
-    if (const auto copy = replication_of(job)) {
+    if (const auto verdict = verdict_text(job); !verdict.empty()) {
+        line += ", " + verdict;
+    } else if (const auto copy = replication_of(job)) {
         line += ", " + format_bytes(value_or<Bytes>(*copy, "bytes_sent", 0)) + " sent";
+        if (const auto wire = value_or<Bytes>(*copy, "bytes_wire", 0); wire != 0) {
+            line += ", " + format_bytes(wire) + " on the wire";
+        }
     }
     if (const auto failover = find<Json>(job, "failover")) {
         const auto name = value_or<std::string>(*failover, "destination_vm_name", "");

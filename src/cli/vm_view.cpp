@@ -134,6 +134,14 @@ Table vm_facts(const Json& machine, Instant now) {
     }
     table.rows.push_back({"Last sync", age_of(machine, "last_sync", now, "never")});
     table.rows.push_back({"Last test", last_test(machine, now)});
+    if (const auto compared = age_of(machine, "verified_at", now, ""); !compared.empty()) {
+        table.rows.push_back({"Last compared", compared + ", " + text(machine, "verified_verdict") + " (" +
+                                                   std::to_string(value_or<int>(machine, "verified_percent", 0)) +
+                                                   " % compared)"});
+    }
+    if (const auto reason = text(machine, "compare_reason"); !reason.empty()) {
+        table.rows.push_back({"Next sync", "compares everything: " + reason});
+    }
     table.rows.push_back({"Data", format_bytes(data_of(machine))});
     add_disk_facts(table, machine);
     add_failover_facts(table, machine);

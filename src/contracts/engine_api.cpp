@@ -22,6 +22,7 @@ struct EventWriter {
                 {"zeroed_bytes", event.zeroed_bytes},
                 {"wire_bytes", event.wire_bytes},
                 {"bottleneck", event.bottleneck},
+                {"trouble", event.trouble},
                 {"disks", std::move(disks)}};
     }
     Json operator()(const EngineSnapshot& event) const {
@@ -46,6 +47,7 @@ EngineProgress progress_from(const Json& json) {
     event.zeroed_bytes = value_or<Bytes>(json, "zeroed_bytes", 0);
     event.wire_bytes = value_or<Bytes>(json, "wire_bytes", 0);
     event.bottleneck = value_or<std::string>(json, "bottleneck", "");
+    event.trouble = value_or<std::string>(json, "trouble", "");
     for (const Json& disk : value_or<Json>(json, "disks", Json::array())) {
         event.disks.push_back(pass_disk_progress_from(disk));
     }

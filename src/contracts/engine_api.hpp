@@ -1,7 +1,13 @@
 #pragma once
-// vma-api <-> migratekit-engine, one process per job (decision 1). The engine reads one PassRequest as a line of JSON
-// from stdin (it carries the password, so it is never an argument or a file) and after it an EngineCommand per line as
-// long as it runs, writes one EngineEvent per line to stdout, logs to stderr, stops on SIGTERM (snapshot removed first), and exits 0 after a "result" event, 1 after an "error" event.
+// vma-api <-> migratekit-engine, one process per job (decision 1).
+//
+//   argv    --parent PID --appliance-id ID [--vddk-library-folder FOLDER] [--tunnel-folder FOLDER] [--checkpoint FILE]
+//   stdin   one PassRequest as a line of JSON (it carries the password, so it is never an argument or a file), then an
+//           EngineCommand per line as long as the engine runs; stdin stays open, its end means nothing
+//   stdout  one EngineEvent per line
+//   stderr  the log
+//
+// SIGTERM stops it (snapshot removed first). It exits 0 after a "result" event, 1 after an "error" event.
 
 #include <string>
 #include <variant>
@@ -17,9 +23,10 @@ struct EngineProgress {
     std::string sync_type;
     Bytes sent_bytes = 0;
     Bytes zeroed_bytes = 0;
-    Bytes wire_bytes = 0;
-    std::string bottleneck;
-    std::vector<PassDiskProgress> disks;
+    Bytes wire_bytes = 0;      ///< of this attempt, in both directions; what a limit limits
+    std::string bottleneck{};  ///< as in PassProgress
+    std::string trouble{};     ///< as in PassProgress
+    std::vector<PassDiskProgress> disks{};
 };
 /// {"type":"snapshot","moref":...,"name":...}: written as soon as it exists, so that it can be removed if the engine
 /// dies.
@@ -43,7 +50,7 @@ using EngineEvent = std::variant<EngineProgress, EngineSnapshot, EngineDigests, 
 /// Longest list in one "digests" event.
 inline constexpr std::size_t digests_per_event = 256;
 
-/// {"bytes_per_second":N}: the limit from now on; 0 = none.
+/// {"bytes_per_second":N}: the limit from now on, instead of the order's; 0 = none. May be any number: it is a share.
 struct EngineCommand {
     Bytes bytes_per_second = 0;
 };

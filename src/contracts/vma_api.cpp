@@ -1,7 +1,7 @@
 #include "contracts/vma_api.hpp"
 
 #include <algorithm>
-#include <array>
+#include <limits>
 
 #include "base/json_fields.hpp"
 
@@ -46,13 +46,34 @@ int int_in(const Json& json, const char* field, int fallback, int least, int mos
     return number;
 }
 
+Bytes possible_limit(Bytes bytes_per_second) {
+    if (bytes_per_second != 0 && bytes_per_second < least_bytes_per_second) {
+        throw Error(ErrorCode::invalid, "the field 'bytes_per_second' must be 0 for no limit, or at least " +
+                                            std::to_string(least_bytes_per_second));
+    }
+    return bytes_per_second;
+}
+
+/// A piece of a disk: not empty, and its end can be counted.
+Range range_from(const Json& json, Bytes longest) {
+    const Range range{require<Bytes>(json, "offset"), require<Bytes>(json, "length")};
+    if (range.length == 0 || range.length > longest ||
+        range.offset > std::numeric_limits<Bytes>::max() - range.length) {
+        throw Error(ErrorCode::invalid, "the range of " + std::to_string(range.length) + " bytes from " +
+                                            std::to_string(range.offset) + " is not possible");
+    }
+    return range;
+}
+
+bool is_run_digest(const std::string& text) {
+    constexpr std::size_t digits = 32;
+    return text.size() == digits && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 Json disk_json(const PassDisk& disk) {
-    return {{"disk_id", disk.disk_id.value},
-            {"target_uri", disk.target_uri},
-            {"target_is_zero", disk.target_is_zero},
-            {"target_has_writes", disk.target_has_writes},
-            {"base_change_id", disk.base_change_id},
-            {"base_backing_uuid", disk.base_backing_uuid},
+    return {{"disk_id", disk.disk_id.value},         {"target_uri", disk.target_uri},
+            {"target_is_zero", disk.target_is_zero}, {"target_has_writes", disk.target_has_writes},
+            {"base_change_id", disk.base_change_id}, {"base_backing_uuid", disk.base_backing_uuid},
             {"base_capacity", disk.base_capacity}};
 }
 
@@ -109,8 +130,10 @@ PassDiskResult disk_result_from(const Json& json) {
     disk.skipped = require<Bytes>(json, "skipped");
     disk.resumed = value_or<Bytes>(json, "resumed", 0);
     disk.compared = value_or<Bytes>(json, "compared", 0);
-    for (const Json& range : value_or<Json>(json, "differences", Json::array())) {
-        disk.differences.push_back({require<Bytes>(range, "offset"), require<Bytes>(range, "length")});
+    if (json.contains("differences")) {
+        for (const Json& range : list_in(json, "differences")) {
+            disk.differences.push_back(range_from(range, std::numeric_limits<Bytes>::max()));
+        }
     }
     for (const Json& digest : list_in(json, "digests")) {
         disk.digests.push_back(digested_range_from(digest));
@@ -134,6 +157,14 @@ VcenterAccess vcenter_access_from(const Json& json) {
     access.password = Secret{require<std::string>(json, "password")};
     access.certificate_sha256 = value_or<std::string>(json, "certificate_sha256", "");
     return access;
+}
+
+Json to_json(const RateLimit& limit) {
+    return {{"bytes_per_second", limit.bytes_per_second}};
+}
+
+RateLimit rate_limit_from(const Json& json) {
+    return {.bytes_per_second = possible_limit(require<Bytes>(json, "bytes_per_second"))};
 }
 
 Json to_json(const PassRequest& request) {
@@ -167,7 +198,7 @@ PassRequest pass_request_from(const Json& json) {
     request.compare_percent = int_in(json, "compare_percent", 0, 0, 100);
     request.only_compare = value_or<bool>(json, "only_compare", false);
     request.priority = int_in(json, "priority", 0, -100, 100);
-    request.bytes_per_second = value_or<Bytes>(json, "bytes_per_second", 0);
+    request.bytes_per_second = possible_limit(value_or<Bytes>(json, "bytes_per_second", 0));
     for (const Json& disk : list_in(json, "disks")) {
         request.disks.push_back(disk_from(disk));
     }
@@ -185,8 +216,12 @@ Json to_json(const DigestedRange& digest) {
 }
 
 DigestedRange digested_range_from(const Json& json) {
-    return {.range = {require<Bytes>(json, "offset"), require<Bytes>(json, "length")},
-            .digest = require_text(json, "digest")};
+    DigestedRange digested{.range = range_from(json, longest_digested_range),
+                           .digest = require<std::string>(json, "digest")};
+    if (!is_run_digest(digested.digest)) {
+        throw Error(ErrorCode::invalid, "the field 'digest' must be 32 lower-case hex digits");
+    }
+    return digested;
 }
 
 Json to_json(const PassResult& result) {
@@ -233,10 +268,12 @@ Json to_json(const PassProgress& progress) {
                 {"zeroed_bytes", progress.zeroed_bytes},
                 {"wire_bytes", progress.wire_bytes},
                 {"bottleneck", progress.bottleneck},
+                {"trouble", progress.trouble},
                 {"attempt", progress.attempt},
                 {"bytes_per_second", progress.bytes_per_second},
                 {"heartbeat_ms", progress.heartbeat_ms}};
     out["eta_seconds"] = json::or_null(progress.eta_seconds);
+    out["stalled_seconds"] = json::or_null(progress.stalled_seconds);
     out["disks"] = Json::array();
     for (const PassDiskProgress& disk : progress.disks) {
         out["disks"].push_back(to_json(disk));
@@ -259,9 +296,11 @@ PassProgress pass_progress_from(const Json& json) {
     progress.zeroed_bytes = value_or<Bytes>(json, "zeroed_bytes", 0);
     progress.wire_bytes = value_or<Bytes>(json, "wire_bytes", 0);
     progress.bottleneck = value_or<std::string>(json, "bottleneck", "");
+    progress.trouble = value_or<std::string>(json, "trouble", "");
     progress.attempt = value_or<int>(json, "attempt", 1);
     progress.bytes_per_second = value_or<double>(json, "bytes_per_second", 0);
     progress.eta_seconds = json::find<std::int64_t>(json, "eta_seconds");
+    progress.stalled_seconds = json::find<std::int64_t>(json, "stalled_seconds");
     progress.heartbeat_ms = value_or<std::int64_t>(json, "heartbeat_ms", 0);
     for (const Json& disk : value_or<Json>(json, "disks", Json::array())) {
         progress.disks.push_back(pass_disk_progress_from(disk));

@@ -2,17 +2,28 @@
 // What oma-api and vma-api exchange (api/vma.yaml), and what vma-api hands to migratekit-engine. The VMA stores no
 // vCenter credentials: they come with each request, in bodies only.
 //
-//   POST /api/v1/discover                {vcenter, username, password, certificate_sha256, filter?} -> {vcenter_uuid,
-//   version, machines[]} POST /api/v1/replicate               PassRequest -> 202 {job_id}; the same job_id again
-//   answers 202 and starts nothing GET  /api/v1/progress/{job}          PassProgress; unknown job 404 (DD 1) GET
-//   /api/v1/jobs                    {jobs: [PassProgress]} POST /api/v1/jobs/{job}/stop         202 DELETE
-//   /api/v1/jobs/{job}            forgets a finished job; 409 while it runs; 404 when unknown POST /api/v1/power
-//   PowerRequest -> PowerState POST /api/v1/snapshots/sweep         {vcenter.., moref} -> {removed: [names], remaining:
-//   [names]}: only snapshots of ours GET  /health                         {status, version, readers: ["folder", ...]}
+//   POST   /api/v1/discover               VcenterAccess, filter? -> {vcenter_uuid, version, machines}
+//   POST   /api/v1/power                  PowerRequest -> PowerState
+//   POST   /api/v1/snapshots/sweep        VcenterAccess, moref -> {removed: [names], remaining: [names]}
+//   POST   /api/v1/replicate              PassRequest -> 202 {job_id}
+//   GET    /api/v1/progress/{job}         PassProgress
+//   GET    /api/v1/jobs                   {jobs: [PassProgress]}, without digests
+//   POST   /api/v1/jobs/{job}/stop        202 {job_id}; the job removes its snapshot first
+//   PUT    /api/v1/jobs/{job}/limit       RateLimit -> 204
+//   DELETE /api/v1/jobs/{job}             {job_id}: forgets a finished job
+//   PUT    /api/v1/limit                  RateLimit -> 204
+//   DELETE /api/v1/checkpoints/{machine}  204
+//   GET    /health                        {status, version, readers: ["folder", ...]}, without token
 //
-//   PUT  /api/v1/jobs/{job}/limit        {bytes_per_second} -> 204, while it runs; 0 = none
-//
-//   PUT  /api/v1/limit                   {bytes_per_second} -> 204: of all jobs together; shared fairly by priority
+// A job that is unknown is 404. What the job's state forbids is 409: to forget or to start again one that runs, to
+// limit one that has ended.
+// - Replicate: the same job and attempt again (or an earlier attempt) answers 202 and starts nothing; a later attempt
+//   of a job that has ended starts it anew.
+// - Sweep removes only snapshots of ours.
+// - The limit of all jobs together is shared among those that run, fairly by priority, and outlives a restart.
+// - A checkpoint belongs to a machine (its instance uuid), not to a job: what an ended pass has already copied, from
+//   which the next one goes on. The OMA removes it when that is not worth anything any more: the sessions were
+//   aborted, or the pass was committed. 409 while a job copies the machine; 204 also when there is none.
 
 #include <cstdint>
 #include <optional>
@@ -39,13 +50,22 @@ struct VcenterAccess {
 Json to_json(const VcenterAccess& access);
 VcenterAccess vcenter_access_from(const Json& json);
 
+/// The least limit that can be set, beside 0 for none: below it a single request would take longer than its time limit.
+inline constexpr Bytes least_bytes_per_second = 64 * KiB;
+
+struct RateLimit {
+    Bytes bytes_per_second = 0;  ///< on the wire; 0: none
+};
+Json to_json(const RateLimit& limit);
+RateLimit rate_limit_from(const Json& json);
+
 struct PassDisk {
     DiskId disk_id;
     /// "tunnel:///EXPORT" through the VMA's tunnel, or an NBD URI (block/nbd.hpp).
     std::string target_uri;
     bool target_is_zero = false;     ///< the session began on a volume of zeros
     bool target_has_writes = false;  ///< the session was written to before: an earlier attempt of this pass
-    std::string base_change_id;  ///< empty: full copy
+    std::string base_change_id;      ///< empty: full copy
     std::string base_backing_uuid;
     Bytes base_capacity = 0;
 };
@@ -66,7 +86,7 @@ struct PassRequest {
     /// Nothing is sent: what differs is only listed. Needs compare_percent.
     bool only_compare = false;
     int priority = 0;            ///< -100 to 100; higher ones get slots and bandwidth first
-    Bytes bytes_per_second = 0;  ///< limit of this job on the wire; 0: none
+    Bytes bytes_per_second = 0;  ///< limit of this job on the wire, see RateLimit; 0: none
 };
 /// Carries the password: for request bodies and the engine's stdin only, never for logs or files.
 Json to_json(const PassRequest& request);
@@ -82,9 +102,10 @@ Json to_json(const PassDiskProgress& disk);
 PassDiskProgress pass_disk_progress_from(const Json& json);
 
 struct DigestedRange {
-    Range range;         ///< at most 32 MiB
-    std::string digest;  ///< run_digest() of base/block_digest.hpp
+    Range range;         ///< at most longest_digested_range
+    std::string digest;  ///< run_digest() of base/block_digest.hpp: 32 lower-case hex digits
 };
+inline constexpr Bytes longest_digested_range = 32 * MiB;
 Json to_json(const DigestedRange& digest);
 DigestedRange digested_range_from(const Json& json);
 
@@ -100,8 +121,8 @@ struct PassDiskResult {
     Bytes resumed = 0;   ///< of `planned`, done by earlier attempts
     Bytes compared = 0;  ///< read and compared by digests
     /// Where the target differed although nothing was said to have changed there; sent unless only_compare.
-    std::vector<Range> differences;
-    std::vector<DigestedRange> digests;
+    std::vector<Range> differences{};
+    std::vector<DigestedRange> digests{};
 };
 
 struct PassResult {
@@ -123,14 +144,18 @@ struct PassProgress {
     Bytes sent_bytes = 0;
     Bytes zeroed_bytes = 0;
     Bytes wire_bytes = 0;
-    std::string bottleneck;       ///< "read", "tunnel" or "write" when that leg is more than 80 % busy, else ""
+    std::string bottleneck{};  ///< "read", "tunnel" or "write" when that leg is more than 80 % busy, else ""
+    std::string trouble{};     ///< what the engine waits for to pass, with its cause: a lost connection; else ""
     int attempt = 1;
-    double bytes_per_second = 0;  ///< mean of the last 10 s
-    std::optional<std::int64_t> eta_seconds;
+    double bytes_per_second = 0;  ///< of done_bytes, mean of the last 10 s
+    /// Absent until 20 s and 1 % have passed, and while nothing moves.
+    std::optional<std::int64_t> eta_seconds{};
+    /// For how long nothing has moved although it should, from 60 s on.
+    std::optional<std::int64_t> stalled_seconds{};
     std::int64_t heartbeat_ms = 0;  ///< when the engine last spoke
-    std::vector<PassDiskProgress> disks;
-    std::optional<PassResult> result;  ///< when completed
-    std::optional<Json> error;         ///< when failed: code, message, consequence, remedy, retry_safe, native
+    std::vector<PassDiskProgress> disks{};
+    std::optional<PassResult> result{};  ///< when completed
+    std::optional<Json> error{};         ///< when failed: code, message, consequence, remedy, retry_safe, native
 };
 Json to_json(const PassProgress& progress);
 PassProgress pass_progress_from(const Json& json);

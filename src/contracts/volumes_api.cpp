@@ -102,9 +102,12 @@ Snapshot snapshot_from(const Json& json) {
 }
 
 Json to_json(const OpenWriteSession& request) {
-    return {{"job_id", request.job_id.value},     {"volume_id", request.volume_id.value},
-            {"length", request.length},           {"kind", request.kind},
-            {"expect_zero", request.expect_zero}, {"expected_bytes", request.expected_bytes},
+    return {{"job_id", request.job_id.value},
+            {"volume_id", request.volume_id.value},
+            {"length", request.length},
+            {"kind", request.kind},
+            {"expect_zero", request.expect_zero},
+            {"expected_bytes", request.expected_bytes},
             {"resume_of", id_or_null(request.resume_of)}};
 }
 

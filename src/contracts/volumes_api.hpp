@@ -1,28 +1,39 @@
 #pragma once
 // What oma-api and volume-daemon exchange (api/volumes.yaml). Everything that may take long answers 202 {operation_id};
 // the caller polls GET /api/v1/operations/{id}. Every call is safe to repeat: the state read back from reality decides.
+// "=> X" below: an operation with the result X.
 //
-//   POST   /api/v1/volumes                     CreateVolume -> operation, result Volume; one volume per (vm_context_id,
-//   disk_id) GET    /api/v1/volumes?vm_context_id=      {volumes: [Volume]} GET    /api/v1/volumes/{id} Volume, with
-//   what CloudStack says now POST   /api/v1/volumes/{id}/attach         {vm_id?, device_id?}: without vm_id to the
-//   appliance -> operation, result Volume POST   /api/v1/volumes/{id}/attach-root    {vm_id} -> operation, result
-//   Volume POST   /api/v1/volumes/{id}/detach         {} -> operation, result Volume POST   /api/v1/volumes/{id}/resize
-//   {size_bytes} -> operation, result Volume (grows only) DELETE /api/v1/volumes/{id}                -> operation;
-//   refused while attached or while a snapshot of ours exists GET    /api/v1/volumes/{id}/device         {attached,
-//   device_path, symlink_path, vm_id} POST   /api/v1/volumes/{id}/digest         {} -> operation, result {digest}:
-//   whole volume read back from the device POST   /api/v1/snapshots                   {volume_id, name} -> operation,
-//   result Snapshot (waited for until BackedUp) POST   /api/v1/snapshots/{volume_id}/revert  {} -> operation, result
-//   Snapshot; volume must be detached DELETE /api/v1/snapshots/{volume_id}       -> operation; the row is cleared only
-//   when the absence was seen (DD 24) GET    /api/v1/snapshots/vm/{vm_context_id}  {snapshots: [Snapshot]} POST
-//   /api/v1/machines/{vm_id}/discard-default-root  {} -> operation, result {volume_id}: detaches and deletes the root
-//                                              volume that a shell machine was deployed with; refuses replicas
-//   GET    /api/v1/machines/{vm_id}/volumes    {volumes: [{volume_id, type, device_id, is_replica}]} as CloudStack says
-//   now POST   /api/v1/write-sessions              OpenWriteSession -> WriteSession GET /api/v1/write-sessions?job_id=
-//   {sessions: [WriteSession]} POST   /api/v1/write-sessions/{id}/verify  {ranges: [{offset, length, digest}]} ->
-//   operation, result {mismatches: [{offset, length}]} POST   /api/v1/write-sessions/{id}/commit  {} -> operation,
-//   result {digest, bytes}: seals, applies, closes; restartable DELETE /api/v1/write-sessions/{id}         abort; the
-//   volume of a staged session is untouched GET    /api/v1/operations/{id}             Operation GET    /health
-//   {status, version}
+//   POST   /api/v1/volumes                               CreateVolume => Volume
+//   GET    /api/v1/volumes?vm_context_id=                {volumes: [Volume]}
+//   GET    /api/v1/volumes/{id}                          Volume, with what CloudStack says now
+//   POST   /api/v1/volumes/{id}/attach                   {vm_id?, device_id?} => Volume
+//   POST   /api/v1/volumes/{id}/attach-root              {vm_id} => Volume
+//   POST   /api/v1/volumes/{id}/detach                   {} => Volume
+//   POST   /api/v1/volumes/{id}/resize                   {size_bytes} => Volume
+//   DELETE /api/v1/volumes/{id}                          => {}
+//   GET    /api/v1/volumes/{id}/device                   {attached, device_path, symlink_path, vm_id}
+//   POST   /api/v1/volumes/{id}/digest                   {} => {digest}
+//   POST   /api/v1/snapshots                             {volume_id, name} => Snapshot
+//   POST   /api/v1/snapshots/{volume_id}/revert          {} => Snapshot
+//   DELETE /api/v1/snapshots/{volume_id}                 => {}
+//   GET    /api/v1/snapshots/vm/{vm_context_id}          {snapshots: [Snapshot]}
+//   POST   /api/v1/machines/{vm_id}/discard-default-root {} => {volume_id}
+//   GET    /api/v1/machines/{vm_id}/volumes              {volumes: [{volume_id, type, device_id, is_replica}]}
+//   POST   /api/v1/write-sessions                        OpenWriteSession -> WriteSession
+//   GET    /api/v1/write-sessions?job_id=                {sessions: [WriteSession]}
+//   POST   /api/v1/write-sessions/{id}/verify            {ranges: [{offset, length, digest}]} => {mismatches: [range]}
+//   POST   /api/v1/write-sessions/{id}/commit            {} => {digest, bytes}
+//   DELETE /api/v1/write-sessions/{id}                   aborts; the volume of a staged session is untouched
+//   GET    /api/v1/operations/{id}                       Operation
+//   GET    /health                                       {status, version}
+//
+// - Volumes: one per (vm_context_id, disk_id); creating it again answers the one that is there. Attached to the
+//   appliance without vm_id; resized only to more; deleted only when detached and without a snapshot of ours.
+// - Digest: of the whole volume, read back from the device.
+// - Snapshots: waited for until BackedUp; reverted only when the volume is detached; the row is cleared only when the
+//   absence was seen.
+// - Discard-default-root detaches and deletes the root volume that a shell machine was deployed with; refuses replicas.
+// - Commit seals, applies and closes; it can be repeated at any time.
 
 #include <cstdint>
 #include <optional>
@@ -94,7 +105,7 @@ struct WriteSession {
     JobId job_id;
     VolumeId volume_id;
     std::string kind;
-    std::string state;    ///< open, committing, committed, aborted
+    std::string state;        ///< open, committing, committed, aborted
     std::string nbd_uri;      ///< empty unless open
     std::string export_name;  ///< as in nbd_uri, for those who come through the tunnel
     Bytes length = 0;

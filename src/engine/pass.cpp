@@ -1,16 +1,10 @@
 #include "engine/pass.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <mutex>
-#include <thread>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "engine/base_check.hpp"
-#include "engine/copier.hpp"
-#include "engine/planner.hpp"
+#include "engine/disk_planning.hpp"
 #include "engine/progress_board.hpp"
 #include "engine/release.hpp"
 
@@ -18,17 +12,12 @@ namespace mk::engine {
 
 namespace {
 
-/// Disks copied at the same time; the others wait. More gain nothing and load the source's hosts.
-constexpr std::size_t most_parallel_disks = 4;
-
 /// One disk on its way through the pass.
 struct DiskWork {
     const DiskOrder* order = nullptr;
     FrozenDisk frozen;
     std::unique_ptr<block::BlockSink> sink;
-    std::unique_ptr<block::BlockSource> source;
-    Plan plan;
-    DiskReport report;
+    PlannedDisk planned;
 };
 
 Error source_changed(const std::string& what) {
@@ -61,153 +50,86 @@ void match_disks(const std::vector<FrozenDisk>& frozen, std::vector<DiskWork>& w
     }
 }
 
-bool is_tracking_reset(const Error& error) {
-    return error.code() == ErrorCode::corrupt && error.native() == "ChangeTrackingReset";
-}
-
-/// The allocated areas, or the whole disk when they cannot be had: "*" is documented to fault on some datastores.
-std::vector<Range> allocated_areas(FrozenMachine& machine, const FrozenDisk& disk, const std::stop_token& stop) {
-    const std::vector<Range> everything{{0, disk.capacity}};
-    if (disk.change_id.empty()) {
-        return everything;
-    }
-    try {
-        return machine.changed_areas(disk.id, "*", stop);
-    } catch (const Error& error) {
-        if (error.retryable() || error.code() == ErrorCode::cancelled || error.code() == ErrorCode::unauthenticated) {
-            throw;
-        }
-        log::warn("event=allocation_unknown disk={}: reading the whole disk ({})", disk.id.value, error.cause());
-        return everything;
-    }
-}
-
-void plan_disk(FrozenMachine& machine, DiskWork& work, const std::stop_token& stop) {
-    const FrozenDisk& disk = work.frozen;
-    work.source = machine.open(disk.id, stop);
-    if (work.source->capacity() != disk.capacity) {
-        throw Error(ErrorCode::corrupt,
-                    disk.id.value + " has " + std::to_string(disk.capacity) +
-                        " bytes in the snapshot, but its reader offers " + std::to_string(work.source->capacity()),
-                    {.consequence = "Nothing was copied from it.", .retry_safe = true});
-    }
-    std::string reason = reason_for_full_copy(work.order->base, disk);
-    std::vector<Range> areas;
-    if (reason.empty()) {
-        try {
-            areas = machine.changed_areas(disk.id, work.order->base->change_id, stop);
-        } catch (const Error& error) {
-            if (!is_tracking_reset(error)) {
-                throw;
-            }
-            reason = "change tracking was reset";
-        }
-    }
-    if (reason.empty()) {
-        work.plan = plan_increment(areas, *work.source, stop);
-    } else {
-        areas = allocated_areas(machine, disk, stop);
-        work.plan = plan_full_copy(areas, *work.source, work.order->target_is_zero, stop);
-    }
-    prove_coverage(work.plan, disk.capacity);
-    work.report.frozen = disk;
-    work.report.incremental = reason.empty();
-    work.report.full_copy_reason = reason;
-    work.report.planned = work.plan.planned;
-    log::info("event=planned disk={} incremental={} reason=\"{}\" bytes={}", disk.id.value, reason.empty(), reason,
-              work.plan.planned);
-}
-
-void copy_one(DiskWork& work, std::size_t index, ProgressBoard& board, const std::stop_token& stop) {
-    const bool is_incremental = work.report.incremental;
-    const CopyOptions options{
-        // An increment writes over the last recovery point: its zeros must arrive whatever the volume was at first.
-        .target_is_zero = work.order->target_is_zero && !is_incremental,
-        .counts_holes = is_incremental,
-        .on_progress = [&](const CopyCounts& counts) { board.set_counts(index, counts); },
-        .on_flush = [&] { board.disk_flushes(); },
-    };
-    CopyOutcome outcome = copy_disk(work.plan, *work.source, *work.sink, options, stop);
-    work.report.read = outcome.counts.read;
-    work.report.sent = outcome.counts.sent;
-    work.report.zeroed = outcome.counts.zeroed;
-    work.report.skipped = outcome.counts.skipped;
-    work.report.digests = std::move(outcome.digests);
-    if (outcome.counts.done != work.plan.planned) {
-        throw Error(ErrorCode::internal, "of " + work.order->id.value + " " + std::to_string(outcome.counts.done) +
-                                             " bytes were handled instead of " + std::to_string(work.plan.planned));
-    }
-}
-
-/// The first failure, in place of the cancellations that it causes in the other disks.
-class FirstFailure {
-  public:
-    void note(std::exception_ptr failure) {
-        const std::lock_guard lock(mutex_);
-        if (!failure_) {
-            failure_ = std::move(failure);
-        }
-    }
-    void rethrow() const {
-        if (failure_) {
-            std::rethrow_exception(failure_);
-        }
-    }
-
-  private:
-    std::mutex mutex_;
-    std::exception_ptr failure_;
-};
-
-void copy_all(std::vector<DiskWork>& works, ProgressBoard& board, const std::stop_token& stop) {
-    std::stop_source everybody;
-    const std::stop_callback on_stop(stop, [&] { everybody.request_stop(); });
-    std::atomic<std::size_t> next{0};
-    FirstFailure failure;
-    {
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 0; i < std::min(works.size(), most_parallel_disks); ++i) {
-            threads.emplace_back([&] {
-                for (std::size_t index = next++; index < works.size() && !everybody.stop_requested(); index = next++) {
-                    try {
-                        copy_one(works[index], index, board, everybody.get_token());
-                    } catch (const std::exception& caught) {
-                        failure.note(std::make_exception_ptr(as_error(caught).within(works[index].order->id.value)));
-                        everybody.request_stop();
-                    }
-                }
-            });
-        }
-    }
-    failure.rethrow();
-    if (stop.stop_requested()) {
-        throw Error(ErrorCode::cancelled, "the copy was stopped");
-    }
-}
-
-void close_all(std::vector<DiskWork>& works) {
+void plan_all(FrozenMachine& machine, std::vector<DiskWork>& works, CheckpointLog* checkpoints, const PassOrder& order,
+              const std::stop_token& stop) {
+    const std::vector<DiskCheckpoint> found =
+        checkpoints && !order.only_compare ? checkpoints->load() : std::vector<DiskCheckpoint>{};
+    std::vector<DiskCheckpoint> ours;
     for (DiskWork& work : works) {
-        work.source.reset();
-        work.sink.reset();
+        try {
+            work.planned = plan_disk(machine, work.frozen, *work.order, order, found, stop);
+        } catch (const Error& error) {
+            throw error.within(work.order->id.value);
+        }
+        const Plan& plan = work.planned.plan;
+        log::info("event=planned disk={} incremental={} reason=\"{}\" areas={} compared={} resumed={}",
+                  work.order->id.value, work.planned.is_incremental, work.planned.full_copy_reason,
+                  total_length(plan.areas), total_length(plan.compared), plan.resumed.size());
+        ours.push_back(work.planned.checkpoint);
     }
+    if (checkpoints && !order.only_compare) {
+        checkpoints->begin(ours);  // before the first byte is written: it says where
+    }
+}
+
+std::vector<DiskTask> tasks_of(FrozenMachine& machine, Target& target, CheckpointLog* checkpoints,
+                               const PassOrder& order, const std::vector<DiskWork>& works) {
+    std::vector<DiskTask> tasks;
+    for (const DiskWork& work : works) {
+        const DiskId id = work.order->id;
+        DiskTask task{.name = id.value,
+                      .plan = &work.planned.plan,
+                      .open_source = [&machine, id](const std::stop_token& stop) { return machine.open(id, stop); },
+                      .sink = work.sink.get()};
+        if (!work.planned.plan.compared.empty()) {
+            task.open_digests = [&target, id](const std::stop_token& stop) { return target.open_digests(id, stop); };
+        }
+        if (checkpoints && !order.only_compare) {
+            task.on_durable = [checkpoints, id](std::span<const RunDigest> runs) { checkpoints->append(id, runs); };
+        }
+        tasks.push_back(std::move(task));
+    }
+    return tasks;
+}
+
+DiskReport report_of(const DiskWork& work, CopyOutcome outcome) {
+    DiskReport report;
+    report.frozen = work.frozen;
+    report.incremental = work.planned.is_incremental;
+    report.full_copy_reason = work.planned.full_copy_reason;
+    report.planned = outcome.planned;
+    report.read = outcome.counts.read;
+    report.sent = outcome.counts.sent;
+    report.zeroed = outcome.counts.zeroed;
+    report.skipped = outcome.counts.skipped;
+    report.compared = outcome.counts.compared;
+    for (const RunDigest& run : work.planned.plan.resumed) {
+        report.resumed += run.range.length;
+    }
+    report.differences = std::move(outcome.differences);
+    report.digests = std::move(outcome.digests);
+    return report;
 }
 
 /// Everything that happens while the snapshot exists.
-void copy_machine(FrozenMachine& machine, std::vector<DiskWork>& works, ProgressBoard& board,
-                  const std::stop_token& stop) {
+std::vector<DiskReport> copy_machine(FrozenMachine& machine, Target& target, CheckpointLog* checkpoints,
+                                     const PassOrder& order, std::vector<DiskWork>& works, ProgressBoard& board,
+                                     const std::stop_token& stop) {
     match_disks(machine.disks(), works);
     board.set_stage("Measuring");
-    bool is_incremental = true;
-    for (std::size_t i = 0; i < works.size(); ++i) {
-        plan_disk(machine, works[i], stop);
-        is_incremental = is_incremental && works[i].report.incremental;
-    }
-    for (std::size_t i = 0; i < works.size(); ++i) {
-        board.set_planned(i, works[i].plan.planned);
-    }
+    plan_all(machine, works, checkpoints, order, stop);
+    const bool is_incremental =
+        std::all_of(works.begin(), works.end(), [](const DiskWork& work) { return work.planned.is_incremental; });
     board.set_sync_type(is_incremental ? "incremental" : "initial");
     board.set_stage("Copying");
-    copy_all(works, board, stop);
+    std::vector<CopyOutcome> outcomes = copy_disks(
+        tasks_of(machine, target, checkpoints, order, works), order.copy,
+        [&](const CopyStatus& status) { board.set_status(status); }, stop);
+    std::vector<DiskReport> reports;
+    for (std::size_t i = 0; i < works.size(); ++i) {
+        reports.push_back(report_of(works[i], std::move(outcomes[i])));
+    }
+    return reports;
 }
 
 std::vector<DiskWork> open_targets(Target& target, const PassOrder& order, const std::stop_token& stop) {
@@ -223,29 +145,31 @@ std::vector<DiskWork> open_targets(Target& target, const PassOrder& order, const
 
 }  // namespace
 
-PassReport run_pass(Source& source, Target& target, const PassOrder& order, const ProgressCallback& on_progress,
-                    const std::stop_token& stop) {
+PassReport run_pass(Source& source, Target& target, CheckpointLog* checkpoints, const PassOrder& order,
+                    const ProgressCallback& on_progress, const std::stop_token& stop) {
+    if (order.only_compare && order.compare_percent <= 0) {
+        throw Error(ErrorCode::invalid, "a comparison was ordered, but of nothing");
+    }
     ProgressBoard board(order, on_progress);
     board.set_stage("Connecting");
     // Targets first: when they cannot be reached, no snapshot is taken for nothing.
     std::vector<DiskWork> works = open_targets(target, order, stop);
     const std::unique_ptr<FrozenMachine> machine =
         source.freeze([&](std::string_view stage) { board.set_stage(stage); }, stop);
+    PassReport report;
     try {
-        copy_machine(*machine, works, board, stop);
+        report.disks = copy_machine(*machine, target, checkpoints, order, works, board, stop);
     } catch (const std::exception& caught) {
         const Error cause = as_error(caught);
-        close_all(works);
+        works.clear();
         board.set_stage("Removing snapshot");
         throw released_after(*machine, cause);
     }
-    PassReport report{.snapshot_time = machine->taken_at(), .consistency = machine->consistency(), .disks = {}};
-    close_all(works);
+    report.snapshot_time = machine->taken_at();
+    report.consistency = machine->consistency();
+    works.clear();
     board.set_stage("Removing snapshot");
     release_after_success(*machine, stop);
-    for (DiskWork& work : works) {
-        report.disks.push_back(std::move(work.report));
-    }
     return report;
 }
 

@@ -1,17 +1,15 @@
 #pragma once
-// What a pass must do to one disk, before a byte is read. Pure computation, except the allocation queries to the
-// source.
+// What a pass must do to one disk, before a byte is read. Pure computation.
 //
-//   incremental:  units cover the changed areas; nothing else is touched.
-//   full:         units cover what may hold data; every other byte is in `cleared` (it must become zero) or, on a
-//   target that
-//                 is zero already, in nothing. Coverage of the whole disk is proven, not assumed.
+//   incremental:  the areas are handled; nothing else is touched.
+//   full:         the areas are handled as far as they hold data; every other byte is made zero, unless the target is
+//                 zero there already.
 
-#include <stop_token>
 #include <vector>
 
+#include "base/block_digest.hpp"
 #include "base/bytes.hpp"
-#include "block/block_source.hpp"
+#include "engine/range_set.hpp"
 
 namespace mk::engine {
 
@@ -23,32 +21,43 @@ inline constexpr Bytes request_cost = 64 * KiB;
 /// Areas grow to multiples of this, so that the target can write them directly. A disk's end need not be one.
 inline constexpr Bytes alignment = 4 * KiB;
 
-/// One run of the disk, at most unit_size long, never across a multiple of unit_size.
-struct Unit {
+/// What the source holds in a run of the disk (a unit): run_digest() of base/block_digest.
+struct RunDigest {
     Range range;
-    std::vector<block::Extent> pieces;  ///< cover the range in order
-
-    bool is_zero() const { return pieces.size() == 1 && pieces.front().is_zero; }
+    LeafDigest digest;
+    bool operator==(const RunDigest&) const = default;
 };
 
 struct Plan {
-    std::vector<Unit> units;
-    std::vector<Range> cleared;  ///< must be made zero without being read
-    Bytes planned = 0;           ///< progress counts these: data of a full copy, everything changed of an increment
-    Bytes known_zero = 0;        ///< of the bytes in units: holes that are not counted in `planned`
+    Bytes capacity = 0;
+    /// Holes are left out (a full copy), instead of being handled as zeros; and what is outside of everything is made
+    /// zero, unless target_is_zero.
+    bool is_full = false;
+    RangeSet areas;     ///< copied
+    RangeSet compared;  ///< read, and sent where the target's digests differ
+    /// Done by earlier attempts, in order: neither read nor sent, part of the result.
+    std::vector<RunDigest> resumed{};
+    bool target_is_zero = false;  ///< everywhere but in `touched`
+    RangeSet touched{};           ///< where earlier attempts may have written
+    bool only_compare = false;    ///< nothing is sent
 };
 
 /// Sorted, aligned outward, clipped to the capacity, merged over gaps below request_cost. Overlaps are allowed.
-std::vector<Range> normalised(std::vector<Range> areas, Bytes capacity);
-/// What `areas` (normalised) leave out of [0, capacity).
-std::vector<Range> complement(const std::vector<Range>& areas, Bytes capacity);
+RangeSet normalised(std::vector<Range> areas, Bytes capacity);
 
-Plan plan_increment(const std::vector<Range>& areas, block::BlockSource& source, const std::stop_token& stop);
+/// `areas` as change tracking tells them.
+Plan plan_increment(const std::vector<Range>& areas, Bytes capacity);
 /// `areas` may be the whole disk when the allocation is unknown.
-Plan plan_full_copy(const std::vector<Range>& areas, block::BlockSource& source, bool target_is_zero,
-                    const std::stop_token& stop);
-/// Throws Error{internal} unless the units are in order, apart from each other, and covered by their pieces, and, of a
-/// full copy, units and everything else add up to the capacity.
-void prove_coverage(const Plan& plan, Bytes capacity);
+Plan plan_full_copy(const std::vector<Range>& areas, Bytes capacity, bool target_is_zero);
+/// The whole disk is read, and only what differs is sent.
+Plan plan_comparison(Bytes capacity);
+
+/// A share of what the plan leaves alone, whole units, chosen at random: the same seed chooses the same.
+void add_sample(Plan& plan, int percent, std::uint64_t seed);
+/// Takes what earlier attempts did out of the work. `touched` is where they may have written.
+void resume(Plan& plan, std::vector<RunDigest> done, const RangeSet& touched);
+
+/// Throws Error{internal} unless areas, compared and resumed are in order, apart from each other and on the disk.
+void prove_coverage(const Plan& plan);
 
 }  // namespace mk::engine

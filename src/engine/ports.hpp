@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/clock.hpp"
 #include "block/block_sink.hpp"
 #include "block/block_source.hpp"
+#include "engine/planner.hpp"
 #include "model/ids.hpp"
 
 namespace mk::engine {
@@ -66,6 +68,29 @@ class Target {
     virtual std::unique_ptr<block::BlockSink> open(const DiskId& disk, const std::stop_token& stop) = 0;
     /// Throws Error{conflict} when this way to the target cannot tell digests.
     virtual std::unique_ptr<TargetDigests> open_digests(const DiskId& disk, const std::stop_token& stop) = 0;
+};
+
+/// What attempts so far did on the target of a disk.
+struct DiskCheckpoint {
+    DiskId id;
+    std::string session;    ///< the write session's export: what was written is in there
+    std::string change_id;  ///< of the last attempt's snapshot; the runs are as they were in it
+    std::string backing_uuid;
+    Bytes capacity = 0;
+    RangeSet touched;               ///< where any attempt may have written
+    std::vector<RunDigest> runs{};  ///< durable, apart from each other
+};
+
+/// Survives the engine. A crash at any moment leaves what begin() or append() before it left, or what this one leaves.
+class CheckpointLog {
+  public:
+    virtual ~CheckpointLog() = default;
+    /// Empty when there is none, or none that can be understood.
+    virtual std::vector<DiskCheckpoint> load() = 0;
+    /// Replaces everything. Throws when it cannot be kept: then nothing must be written to the targets.
+    virtual void begin(const std::vector<DiskCheckpoint>& disks) = 0;
+    /// Thread-safe. What cannot be kept is only not resumed: logged, never thrown.
+    virtual void append(const DiskId& disk, std::span<const RunDigest> runs) noexcept = 0;
 };
 
 }  // namespace mk::engine

@@ -1,10 +1,7 @@
 #pragma once
-// Adds up what the disks of a pass report and tells the listener. Thread-safe; the listener is called under a lock, one
-// call at a time, and must not call back. Figures of a disk never fall.
+// Puts together what a pass tells its listener. One thread. What is done never falls.
 
-#include <mutex>
 #include <string>
-#include <vector>
 
 #include "engine/copier.hpp"
 #include "engine/pass.hpp"
@@ -17,19 +14,14 @@ class ProgressBoard {
 
     void set_stage(std::string_view stage);
     void set_sync_type(std::string_view sync_type);
-    void set_planned(std::size_t disk, Bytes planned);
-    void set_counts(std::size_t disk, const CopyCounts& counts);
-    /// "Flushing" is shown once no disk is copying any more.
-    void disk_flushes();
+    /// "Flushing" is shown once every disk has handed over everything.
+    void set_status(const CopyStatus& status);
 
   private:
     void tell();
 
-    std::mutex mutex_;
     ProgressCallback listener_;
     Progress progress_;
-    std::vector<CopyCounts> counts_;
-    std::size_t flushing_ = 0;
 };
 
 }  // namespace mk::engine

@@ -43,6 +43,12 @@ ErrorCode code_of_problem(const Json& document, int status) {
     }
 }
 
+/// The path in "unix:/path"; empty for addresses of other kinds.
+std::string socket_of(const std::string& base_url) {
+    constexpr std::string_view scheme = "unix:";
+    return base_url.starts_with(scheme) ? base_url.substr(scheme.size()) : std::string();
+}
+
 Error peer_error(const std::string& name, const Response& response) {
     const Error plain(code_of_status(response.status),
                       fmt::format("{} answered with HTTP status {}", name, response.status));
@@ -85,8 +91,10 @@ Json ApiClient::remove(const std::string& path, const std::stop_token& stop) {
 
 Json ApiClient::call(const std::string& method, const std::string& path, const Json* body,
                      const std::stop_token& stop) {
+    const auto socket = socket_of(base_url_);
     Request request{.method = method,
-                    .url = base_url_ + path,
+                    .url = (socket.empty() ? base_url_ : "http://localhost") + path,
+                    .unix_socket = socket,
                     .headers = {{"Accept", "application/json"}},
                     .body = body == nullptr ? std::string() : json::dump(*body),
                     .limit = limit_};

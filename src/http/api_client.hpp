@@ -14,7 +14,8 @@ namespace mk::http {
 
 class ApiClient {
   public:
-    /// `name` is how errors call the peer ("Volume Daemon"); `base_url` without trailing slash.
+    /// `name` is how errors call the peer ("Volume Daemon"); `base_url` without trailing slash, or
+    /// "unix:/path/of/a.sock" for a service that listens at a socket of this machine.
     ApiClient(std::string name, std::string base_url, Secret token, TlsTrust trust = {});
 
     /// Throws the Error that the peer reported, or Error{unavailable} naming peer and address when it cannot be

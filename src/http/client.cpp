@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <system_error>
 
 #include <curl/curl.h>
 #include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/error.hpp"
 #include "http/exchange.hpp"
@@ -85,6 +88,10 @@ HeaderList header_list(const Request& request) {
     return list;
 }
 
+std::string peer_name(const Request& request) {
+    return request.unix_socket.empty() ? peer_of(request.url) : "the socket " + request.unix_socket;
+}
+
 bool brings_cookies(const Request& request) {
     return std::any_of(request.headers.begin(), request.headers.end(),
                        [](const auto& header) { return lower_case(header.first) == "cookie"; });
@@ -121,10 +128,12 @@ struct Client::Impl {
 
     void reset();
     void set_common(const std::string& url, std::chrono::milliseconds limit);
+    void set_unix_socket(const std::string& path);
     void set_tls();
     void set_method(Exchange& exchange);
     CURLcode perform(const std::stop_token& stop);
     bool was_sent() const;
+    std::string words_of(const Request& request, CURLcode code) const;
 
     TlsVerifier verifier;
     std::string ca_file;
@@ -175,6 +184,18 @@ void Client::Impl::set_common(const std::string& url, std::chrono::milliseconds 
     set(handle, CURLOPT_MAXAGE_CONN, longest_idle_seconds);
     set(handle, CURLOPT_QUICK_EXIT, 1L);  // else a hanging name lookup holds a stopped call until the resolver gives up
     set_tls();
+}
+
+void Client::Impl::set_unix_socket(const std::string& path) {
+    if (path.empty()) {
+        return;
+    }
+    if (path.size() >= sizeof(sockaddr_un::sun_path) || path.find('\0') != std::string::npos) {
+        throw Error(ErrorCode::invalid, "the path of the socket " + path + " is longer than the system allows",
+                    {.remedy = "Use a folder with a shorter path.", .retry_safe = true});
+    }
+    set(easy.get(), CURLOPT_UNIX_SOCKET_PATH, path.c_str());
+    set(easy.get(), CURLOPT_NOPROXY, "*");
 }
 
 void Client::Impl::set_tls() {
@@ -255,10 +276,21 @@ CURLcode Client::Impl::perform(const std::stop_token& stop) {
     return CURLE_ABORTED_BY_CALLBACK;
 }
 
+/// libcurl's own; but of a socket that refuses it names the host and port of the URL, which have nothing to do with it.
+std::string Client::Impl::words_of(const Request& request, CURLcode code) const {
+    long number = 0;
+    if (request.unix_socket.empty() || code != CURLE_COULDNT_CONNECT ||
+        curl_easy_getinfo(easy.get(), CURLINFO_OS_ERRNO, &number) != CURLE_OK || number == 0) {
+        return words.data();
+    }
+    return std::generic_category().message(static_cast<int>(number));
+}
+
 Response Client::Impl::send(const Request& request, const std::stop_token& stop) {
     auto* handle = easy.get();
     Exchange exchange(request);
     set_common(request.url, request.limit);
+    set_unix_socket(request.unix_socket);
     set_method(exchange);
     const auto headers = header_list(request);
     set(handle, CURLOPT_HTTPHEADER, headers.get());
@@ -275,10 +307,10 @@ Response Client::Impl::send(const Request& request, const std::stop_token& stop)
     const auto code = perform(stop);
     if (exchange.is_too_large) {
         throw Error(ErrorCode::external,
-                    "the answer of " + peer_of(request.url) + " is larger than " + format_bytes(request.body_limit));
+                    "the answer of " + peer_name(request) + " is larger than " + format_bytes(request.body_limit));
     }
     if (code != CURLE_OK) {
-        throw transport_error(code, peer_of(request.url), words.data(), was_sent(), verifier);
+        throw transport_error(code, peer_name(request), words_of(request, code), was_sent(), verifier);
     }
     long status = 0;
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);

@@ -20,6 +20,7 @@ namespace mk::http {
 struct Request {
     std::string method = "GET";
     std::string url{};
+    std::string unix_socket{};  ///< path of a socket to connect to, whatever host the URL names; at most 107 bytes
     std::vector<std::pair<std::string, std::string>> headers{};
     std::string body{};
     std::chrono::milliseconds limit{30'000};  ///< for the whole call

@@ -6,11 +6,12 @@ namespace mk {
 
 namespace {
 
-constexpr words::Table<JobType, 4> job_types{{
+constexpr words::Table<JobType, 5> job_types{{
     {JobType::migration, "migration"},
     {JobType::test_failover, "test-failover"},
     {JobType::live_failover, "live-failover"},
     {JobType::cleanup, "cleanup"},
+    {JobType::verification, "verification"},
 }};
 
 constexpr words::Table<JobStatus, 6> job_statuses{{

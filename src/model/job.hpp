@@ -6,11 +6,12 @@
 
 namespace mk {
 
-enum class JobType { migration, test_failover, live_failover, cleanup };
+enum class JobType { migration, test_failover, live_failover, cleanup, verification };
 enum class JobStatus { pending, running, completed, warning, failed, cancelled };
 enum class StepStatus { pending, running, completed, warning, failed, skipped, cancelled };
 
-std::string_view to_string(JobType type);  ///< "migration", "test-failover", "live-failover", "cleanup"
+/// "migration", "test-failover", "live-failover", "cleanup", "verification"
+std::string_view to_string(JobType type);
 JobType job_type_from(std::string_view word);
 std::string_view to_string(JobStatus status);
 JobStatus job_status_from(std::string_view word);

@@ -42,7 +42,7 @@ constexpr words::Table<S, 12> labels{{
     {S::cleanup_required, "Cleanup required"},
 }};
 
-constexpr words::Table<A, 9> actions{{
+constexpr words::Table<A, 10> actions{{
     {A::sync, "sync"},
     {A::full_sync, "full_sync"},
     {A::test_failover, "test_failover"},
@@ -52,6 +52,7 @@ constexpr words::Table<A, 9> actions{{
     {A::go_back, "go_back"},
     {A::cleanup, "cleanup"},
     {A::remove, "remove"},
+    {A::verify, "verify"},
 }};
 
 const std::vector<S>& followers(S from) {
@@ -85,6 +86,7 @@ std::vector<A> permitted(S status) {
         case S::discovered:
             return {A::sync, A::full_sync, A::remove};
         case S::ready_for_failover:
+            return {A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove, A::verify};
         case S::failed:
             return {A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove};
         case S::failed_over_test:
@@ -165,6 +167,10 @@ std::string_view to_string(MachineAction action) {
 std::optional<Refusal> refusal(MachineStatus status, MachineAction action, bool has_recovery_point) {
     const std::vector<A> allowed = permitted(status);
     const bool is_failover = action == A::test_failover || action == A::live_failover;
+    if (status == S::failed && action == A::verify) {
+        // There may be parts of a newer copy than the recovery point: nothing whole to compare.
+        return Refusal{"the last sync did not end well", "Start the sync again: migratekit sync start VM"};
+    }
     if (std::find(allowed.begin(), allowed.end(), action) == allowed.end()) {
         return obstacle(ends_something(action) && status == S::discovered ? S::ready_for_failover : status);
     }

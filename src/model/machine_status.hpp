@@ -39,6 +39,7 @@ enum class MachineAction {
     go_back,
     cleanup,
     remove,
+    verify,
 };
 
 /// Why an action may not start, and the way out. For the operator; neither part is ever empty. The command line's words

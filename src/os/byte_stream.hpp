@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -24,6 +25,8 @@ class ByteStream {
     virtual void write(std::span<const std::span<const std::byte>> pieces) = 0;
     /// Waits for at least one byte and returns how many were put into the buffer; 0 when the peer closed its side.
     virtual std::size_t read_some(std::span<std::byte> buffer) = 0;
+    /// As read_some(), but does not wait: nothing when no byte is there now. A stream that cannot tell says nothing.
+    virtual std::optional<std::size_t> read_now(std::span<std::byte> buffer);
     /// Longest wait for progress inside one call. Initially 120 s.
     virtual void set_limit(std::chrono::milliseconds limit) = 0;
     /// From any thread: calls that run now or later fail at once. Does not close the descriptor.
@@ -36,13 +39,14 @@ class ByteStream {
     void read(std::span<std::byte> buffer);
 };
 
-/// Connects within `limit`. Error{unavailable} naming the address when nobody answers.
+/// Connects within `limit`. Error{unavailable} naming the address when nobody answers, Error{cancelled} after a stop
+/// request.
 std::unique_ptr<ByteStream> connect_unix(const std::string& path, std::chrono::milliseconds limit,
                                          const std::stop_token& stop = {});
 /// `host` is a name or a numeric address. TCP_NODELAY is set.
 std::unique_ptr<ByteStream> connect_tcp(const std::string& host, std::uint16_t port, std::chrono::milliseconds limit,
                                         const std::stop_token& stop = {});
-/// Takes over a connected socket.
+/// Takes over a connected socket, blocking or not, and enlarges its buffers.
 std::unique_ptr<ByteStream> stream_on(Descriptor socket);
 
 }  // namespace mk::os

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,7 +16,9 @@
 #include "base/log.hpp"
 #include "os/file.hpp"
 #include "os/line_splitter.hpp"
+#include "os/process_input_queue.hpp"
 #include "os/spawn.hpp"
+#include "os/stop_event.hpp"
 
 namespace mk::os {
 namespace {
@@ -30,23 +31,6 @@ constexpr std::chrono::seconds default_grace{5};
 /// A pipe holds 64 KiB; what a grandchild adds after the child's end is not waited for.
 constexpr int last_reads = 4;
 
-/// Wakes poll() when a stop is requested.
-class StopSignal {
-  public:
-    explicit StopSignal(const std::stop_token& stop)
-        : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-          callback_(stop, [this] { ::eventfd_write(event_.get(), 1); }) {
-        if (!event_) {
-            throw system_error("open an event descriptor", errno);
-        }
-    }
-    int get() const { return event_.get(); }
-
-  private:
-    Descriptor event_;
-    std::stop_callback<std::function<void()>> callback_;
-};
-
 struct Stream {
     Descriptor fd;
     LineSplitter lines;
@@ -55,7 +39,8 @@ struct Stream {
 }  // namespace
 
 struct Child::Impl {
-    explicit Impl(Spawned spawned) : pid(spawned.pid), pidfd(std::move(spawned.pidfd)) {
+    Impl(Spawned spawned, std::shared_ptr<InputQueue> input)
+        : pid(spawned.pid), pidfd(std::move(spawned.pidfd)), in(std::move(input)) {
         out.fd = std::move(spawned.out);
         err.fd = std::move(spawned.err);
     }
@@ -73,6 +58,7 @@ struct Child::Impl {
 
     pid_t pid;
     Descriptor pidfd;
+    std::shared_ptr<InputQueue> in;
     Stream out;
     Stream err;
     std::string tail;
@@ -105,7 +91,8 @@ void Child::Impl::terminate(milliseconds grace) {
     ::kill(-pid, SIGTERM);
 }
 
-/// Sleeps until there is output, the end, a stop request or the deadline; handles output. The caller looks at the rest.
+/// Sleeps until there is output, the end, room for input, a stop request or the deadline; handles output. The caller
+/// looks at the rest.
 void Child::Impl::wait_for_event(int stop_fd, std::optional<steady_clock::time_point> deadline,
                                  const LineCallback& on_stdout, const LineCallback& on_stderr) {
     int timeout = -1;
@@ -113,14 +100,24 @@ void Child::Impl::wait_for_event(int stop_fd, std::optional<steady_clock::time_p
         const auto left = std::chrono::ceil<milliseconds>(*deadline - steady_clock::now()).count();
         timeout = static_cast<int>(std::clamp<milliseconds::rep>(left, 0, 3'600'000));
     }
-    // poll() ignores negative descriptors: closed streams, no stop request wanted.
-    std::array<pollfd, 4> events{
-        {{pidfd.get(), POLLIN, 0}, {stop_fd, POLLIN, 0}, {out.fd.get(), POLLIN, 0}, {err.fd.get(), POLLIN, 0}}};
+    // poll() ignores negative descriptors: closed streams, no stop request wanted, nothing to write.
+    std::array<pollfd, 6> events{{{pidfd.get(), POLLIN, 0},
+                                  {stop_fd, POLLIN, 0},
+                                  {out.fd.get(), POLLIN, 0},
+                                  {err.fd.get(), POLLIN, 0},
+                                  {in->wake_descriptor(), POLLIN, 0},
+                                  {in->descriptor_to_poll(), POLLOUT, 0}}};
     if (::poll(events.data(), events.size(), timeout) < 0) {
         if (errno == EINTR) {
             return;
         }
         throw system_error("wait for a program", errno);
+    }
+    if (events[4].revents != 0) {
+        in->acknowledge();
+    }
+    if (events[5].revents != 0) {
+        in->pump();
     }
     if (events[2].revents != 0) {
         read_once(out, on_stdout);
@@ -178,6 +175,7 @@ void Child::Impl::finish_if_ended(const LineCallback& on_stdout, const LineCallb
 }
 
 void Child::Impl::reap() {
+    in->drop();
     siginfo_t info{};
     while (::waitid(P_PIDFD, static_cast<id_t>(pidfd.get()), &info, WEXITED) != 0 && errno == EINTR) {
     }
@@ -212,7 +210,16 @@ Child& Child::operator=(Child&&) noexcept = default;
 Child::~Child() = default;
 
 Child Child::start(const Command& command) {
-    return Child(std::make_unique<Impl>(spawn(command)));
+    auto input = std::make_shared<InputQueue>();  // before the child: nothing that can fail may come after it
+    Spawned spawned = spawn(command);
+    if (command.keeps_input_open) {
+        input->connect(std::move(spawned.in), command.input);
+    }
+    return Child(std::make_unique<Impl>(std::move(spawned), std::move(input)));
+}
+
+ProcessInput Child::input() const {
+    return ProcessInput(impl_->in);
 }
 
 int Child::pid() const {
@@ -221,7 +228,7 @@ int Child::pid() const {
 
 Exit Child::wait(milliseconds limit, const std::stop_token& stop, const LineCallback& on_stdout,
                  const LineCallback& on_stderr) {
-    const StopSignal signal(stop);
+    const StopEvent stop_event(stop);
     const auto limit_at = steady_clock::now() + std::min<milliseconds>(limit, std::chrono::hours{24 * 365});
     while (!impl_->exit) {
         const auto now = steady_clock::now();
@@ -234,7 +241,7 @@ Exit Child::wait(milliseconds limit, const std::stop_token& stop, const LineCall
             ::kill(-impl_->pid, SIGKILL);
         }
         const auto deadline = impl_->stopping ? impl_->kill_at : std::optional(limit_at);
-        impl_->wait_for_event(impl_->stopping ? -1 : signal.get(), deadline, on_stdout, on_stderr);
+        impl_->wait_for_event(impl_->stopping ? -1 : stop_event.descriptor(), deadline, on_stdout, on_stderr);
     }
     return *impl_->exit;
 }

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "os/process_input.hpp"
+
 namespace mk::os {
 
 struct Command {
@@ -16,6 +18,7 @@ struct Command {
     std::vector<std::pair<std::string, std::string>> environment{};  ///< added to ours
     std::string input{};                                             ///< what it reads from stdin; empty = /dev/null
     std::string folder{};                                            ///< working directory; empty = ours
+    bool keeps_input_open = false;  ///< after `input` it reads what is written to Child::input()
 };
 
 struct Exit {
@@ -40,6 +43,8 @@ class Child {
     ~Child();
 
     int pid() const;
+    /// Its stdin, while `keeps_input_open`; otherwise every line is dropped.
+    ProcessInput input() const;
     /// Reads the output until the child ends, the limit passes or stop is requested (then it is stopped first).
     Exit wait(std::chrono::milliseconds limit, const std::stop_token& stop, const LineCallback& on_stdout = {},
               const LineCallback& on_stderr = {});

@@ -4,10 +4,13 @@
 #include <csignal>
 #include <map>
 #include <string_view>
+#include <tuple>
+#include <utility>
 
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,6 +68,18 @@ Descriptor open_input(const std::string& input) {
     }
     write_at(file.get(), 0, std::as_bytes(std::span(input)));
     return above_standard_streams(std::move(file));
+}
+
+/// A connected pair instead of a pipe: writing to a pipe that nobody reads raises SIGPIPE, a socket can be told not to.
+/// Returns {ours, the child's}.
+std::pair<Descriptor, Descriptor> open_input_socket() {
+    int ends[2] = {-1, -1};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+        throw system_error("open the stdin of a program", errno);
+    }
+    Descriptor ours(ends[0]);
+    Descriptor childs(ends[1]);
+    return {above_standard_streams(std::move(ours)), above_standard_streams(std::move(childs))};
 }
 
 class FileActions {
@@ -156,7 +171,13 @@ Spawned spawn(const Command& command) {
     if (command.argv.empty() || command.argv.front().empty()) {
         throw Error(ErrorCode::internal, "a program without a name cannot be started");
     }
-    const Descriptor input = open_input(command.input);
+    Spawned child;
+    Descriptor input;
+    if (command.keeps_input_open) {
+        std::tie(child.in, input) = open_input_socket();
+    } else {
+        input = open_input(command.input);
+    }
     Pipe out;
     Pipe err;
     FileActions actions;
@@ -170,7 +191,6 @@ Spawned spawn(const Command& command) {
     const Attributes attributes;
     std::vector<std::string> arguments = command.argv;
     std::vector<std::string> environment = environment_with(command.environment);
-    Spawned child;
     const int problem = ::posix_spawnp(&child.pid, arguments.front().c_str(), actions.get(), attributes.get(),
                                        pointers(arguments).data(), pointers(environment).data());
     if (problem != 0) {

@@ -13,6 +13,7 @@ struct Spawned {
     Descriptor pidfd;
     Descriptor out;  ///< reading end of its stdout, not blocking
     Descriptor err;  ///< reading end of its stderr, not blocking
+    Descriptor in;  ///< the other end of its stdin, a socket, when it is kept open; `Command::input` is not yet written
 };
 
 /// Own process group, default signals, only descriptors 0, 1, 2. Throws Error when it cannot be started.

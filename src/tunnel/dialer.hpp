@@ -1,16 +1,14 @@
 #pragma once
 // The VMA's way to the services of its OMA.
 
-#include <atomic>
 #include <chrono>
-#include <cstdint>
-#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
 
 #include "os/byte_stream.hpp"
 #include "tunnel/token_bucket.hpp"
+#include "tunnel/traffic.hpp"
 
 namespace mk::tunnel {
 
@@ -28,15 +26,11 @@ struct DialOptions {
     std::shared_ptr<TokenBucket> bucket{};  ///< limits what is written, in bytes on the wire; empty: no limit
 };
 
-/// What went over a stream, after compression and before TLS. Thread-safe counters.
-struct Traffic {
-    std::atomic<std::uint64_t> sent{0};
-    std::atomic<std::uint64_t> received{0};
-};
-
 /// Connects to the paired gateway and to the service named by `protocol`. Throws Error{conflict, "NotPaired"} without a
 /// pairing, Error{forbidden} when the gateway is not who was paired or refuses us, Error{unavailable} when it cannot be
-/// reached. `traffic` may be empty.
+/// reached or does not serve the protocol at the moment, Error{exhausted} when it has too many connections,
+/// Error{cancelled}. `traffic` (what went over the stream after compression and before TLS) may be empty; several
+/// streams may share one. The limit of the stream itself is ByteStream's.
 std::unique_ptr<os::ByteStream> dial(const DialOptions& options, const std::string& protocol,
                                      std::shared_ptr<Traffic> traffic, const std::stop_token& stop);
 

@@ -2,37 +2,19 @@
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts/lib"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from installation import Site  # noqa: E402  (the path has to be set first)
+from sites import end_site, make_site  # noqa: E402  (the path has to be set first)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def root_rights():
     if os.geteuid() != 0:
         pytest.skip("the lab's volumes are loop devices: root rights are needed")
-
-
-def make_site(**options):
-    # A short path: unix sockets below it may have 107 characters at most.
-    state = tempfile.mkdtemp(prefix="mk-e2e-", dir=os.environ.get("MK_E2E_FOLDER", "/var/tmp"))
-    return Site(state, **options)
-
-
-def end_site(site, failed):
-    site.down()
-    if failed:
-        print(f"kept for a look: {site.state}")
-    else:
-        import shutil
-
-        shutil.rmtree(site.state, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from conftest import end_site, make_site
 from installation import wait_for
+from sites import end_site, make_site
 
 VM = "off-one"
 

@@ -2,6 +2,7 @@
 
 #include "appliance/oma/routes.hpp"
 #include "appliance/oma/views.hpp"
+#include "control/replication/verification.hpp"
 
 namespace mk::oma {
 
@@ -29,6 +30,9 @@ Json job_view(Services& services, const joblog::Job& job) {
     auto shown = view(job);
     const auto replication = services.replications.find(job.id);
     shown["replication"] = replication ? view(*replication) : Json(nullptr);
+    const auto point = services.recovery_points.of_job(job.id);
+    shown["recovery_point"] = point ? view(*point) : Json(nullptr);
+    shown["verification"] = verification_view(services.job_log.recall(job.id, replication::verification_key));
     const auto failover = services.failovers.find(job.id);
     shown["failover"] = failover ? view(*failover) : Json(nullptr);
     if (replication) {
@@ -56,6 +60,8 @@ ServerResponse list_jobs(Services& services, const ServerRequest& request) {
         auto shown = view(job);
         const auto machine = services.machines.find(job.vm_context_id);
         shown["machine"] = machine ? Json(machine->source.name) : Json(nullptr);
+        const auto replication = services.replications.find(job.id);
+        shown["replication"] = replication ? view(*replication) : Json(nullptr);
         list.push_back(shown);
     }
     return json_response({{"jobs", list}});
@@ -68,7 +74,7 @@ ServerResponse cancel_job(Services& services, const ServerRequest& request) {
         throw Error(ErrorCode::conflict, "the job has ended already: " + std::string(to_string(job.status)),
                     {.consequence = "Nothing was changed.", .retry_safe = true});
     }
-    if (job.type == JobType::migration) {
+    if (job.type == JobType::migration || job.type == JobType::verification) {
         services.replication.cancel(job.id);
     } else if (job.type == JobType::cleanup) {
         throw Error(ErrorCode::conflict, "a rollback cannot be stopped",

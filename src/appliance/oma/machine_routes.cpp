@@ -73,16 +73,36 @@ ServerResponse add_replication(Services& services, const ServerRequest& request)
     }
     Json answer = {{"context_id", id.value}, {"job_id", nullptr}};
     if (start) {
-        answer["job_id"] = services.replication.start(id, false, actor_of(request)).value;
+        answer["job_id"] = services.replication.start(id, {}, actor_of(request)).value;
     }
     return json_response(answer, existing.empty() ? 201 : 202);
 }
 
+replication::PassOptions options_from(const Json& body) {
+    replication::PassOptions options;
+    options.full = json::value_or<bool>(body, "full", false);
+    options.compare = json::value_or<bool>(body, "compare", false);
+    options.priority = json::value_or<int>(body, "priority", 0);
+    if (const auto limit = json::find<Bytes>(body, "bytes_per_second")) {
+        settings::check_limit(*limit);
+        options.bytes_per_second = *limit;
+    }
+    return options;
+}
+
 ServerResponse start_sync(Services& services, const ServerRequest& request) {
     require_role(request, "operator");
-    const auto full = json::value_or<bool>(request.json(), "full", false);
+    const auto options = options_from(request.json());
     const auto machine = services.machines.require(request.params.at("id"));
-    const auto job = services.replication.start(machine.id, full, actor_of(request));
+    const auto job = services.replication.start(machine.id, options, actor_of(request));
+    return json_response({{"job_id", job.value}, {"context_id", machine.id.value}}, 202);
+}
+
+ServerResponse start_verification(Services& services, const ServerRequest& request) {
+    require_role(request, "operator");
+    const auto percent = json::value_or<int>(request.json(), "percent", 100);
+    const auto machine = services.machines.require(request.params.at("id"));
+    const auto job = services.replication.verify(machine.id, percent, actor_of(request));
     return json_response({{"job_id", job.value}, {"context_id", machine.id.value}}, 202);
 }
 
@@ -132,6 +152,8 @@ void add_machine_routes(http::Router& router, Services& services) {
                [&services](const ServerRequest& r) { return remove_machine(services, r); });
     router.add("POST", "/api/v1/vms/{id}/sync",
                [&services](const ServerRequest& r) { return start_sync(services, r); });
+    router.add("POST", "/api/v1/vms/{id}/verify",
+               [&services](const ServerRequest& r) { return start_verification(services, r); });
     router.add("GET", "/api/v1/vms/{id}/recovery-points", [&services](const ServerRequest& request) {
         Json list = Json::array();
         for (const auto& point :

@@ -52,6 +52,8 @@ http::Router make_router(Services& services) {
         return http::json_response({{"version", MK_VERSION}, {"peers", peers}});
     });
     add_settings_routes(router, services);
+    add_transfer_routes(router, services);
+    add_appliance_routes(router, services);
     add_machine_routes(router, services);
     add_failover_routes(router, services);
     add_job_routes(router, services);

@@ -11,6 +11,8 @@ namespace mk::oma {
 http::Router make_router(Services& services);
 
 void add_settings_routes(http::Router& router, Services& services);
+void add_transfer_routes(http::Router& router, Services& services);
+void add_appliance_routes(http::Router& router, Services& services);
 void add_machine_routes(http::Router& router, Services& services);
 void add_failover_routes(http::Router& router, Services& services);
 void add_job_routes(http::Router& router, Services& services);

@@ -12,6 +12,8 @@
 #include "control/recovery/recovery_point_repository.hpp"
 #include "control/replication/replication_service.hpp"
 #include "control/settings/cloudstack_setup.hpp"
+#include "control/settings/source_appliances.hpp"
+#include "control/settings/transfer_settings.hpp"
 
 namespace mk::oma {
 
@@ -23,11 +25,22 @@ struct PeerState {
     std::string problem;
 };
 
+/// An appliance at the source site, as asked just now.
+struct ApplianceState {
+    bool reachable = false;
+    std::string version{};
+    bool is_same_version = false;            ///< as this OMA's
+    std::chrono::milliseconds round_trip{};  ///< of one question and its answer
+    std::string problem{};
+};
+
 struct Services {
     access::TokenService& tokens;
     credentials::CredentialRepository& credentials;
     settings::CloudStackSettingsRepository& cloudstack;
     settings::CloudStackSetup& cloudstack_setup;
+    settings::TransferSettings& transfer;
+    settings::SourceAppliances& appliances;
     discovery::DiscoveryService& discovery;
     machines::MachineRepository& machines;
     networks::NetworkMappingRepository& networks;
@@ -40,6 +53,7 @@ struct Services {
     joblog::JobLog& job_log;
     ledger::Ledger& ledger;
     std::function<std::vector<PeerState>()> peers;  ///< asks VMA and Volume Daemon how they are
+    std::function<ApplianceState(const settings::PairedAppliance&)> appliance_state;  ///< answers within seconds
 };
 
 }  // namespace mk::oma

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_fields.hpp"
 #include "contracts/source_machine_json.hpp"
 
 namespace mk::oma {
@@ -80,6 +81,10 @@ Json view(const machines::Machine& machine, const std::vector<machines::MachineD
             {"last_sync", instant(machine.last_sync)},
             {"last_test", instant(machine.last_test)},
             {"last_test_verdict", text_or_null(machine.last_test_verdict)},
+            {"verified_at", instant(machine.verified_at)},
+            {"verified_verdict", text_or_null(machine.verified_verdict)},
+            {"verified_percent", machine.verified_at ? Json(machine.verified_percent) : Json(nullptr)},
+            {"compare_reason", text_or_null(machine.compare_reason)},
             {"disks", disk_list},
             {"source", contracts::to_json(machine.source)},
             {"created_at", to_iso8601(machine.created)}};
@@ -102,6 +107,14 @@ Json view(const RecoveryPoint& point) {
                          {"incremental", disk.incremental},
                          {"bytes_changed", disk.bytes_changed},
                          {"bytes_sent", disk.bytes_sent},
+                         {"bytes_read", disk.bytes_read},
+                         {"bytes_zeroed", disk.bytes_zeroed},
+                         {"bytes_skipped", disk.bytes_skipped},
+                         {"bytes_resumed", disk.bytes_resumed},
+                         {"bytes_compared", disk.bytes_compared},
+                         {"bytes_different", disk.bytes_different},
+                         {"bytes_verified", disk.bytes_verified},
+                         {"digest_runs", disk.digest_runs},
                          {"digest", text_or_null(disk.digest)}});
     }
     return {{"id", point.id.value},
@@ -110,6 +123,7 @@ Json view(const RecoveryPoint& point) {
             {"snapshot_time", to_iso8601(point.snapshot_time)},
             {"consistency", point.consistency},
             {"applied", point.applied},
+            {"bytes_wire", point.bytes_wire},
             {"disks", disks}};
 }
 
@@ -151,8 +165,22 @@ Json view(const replication::ReplicationJob& job) {
             {"bytes_done", job.bytes_done},
             {"bytes_sent", job.bytes_sent},
             {"bytes_zeroed", job.bytes_zeroed},
+            {"bytes_wire", job.bytes_wire},
             {"bytes_per_second", job.bytes_per_second},
+            {"bottleneck", text_or_null(job.bottleneck)},
+            {"attempt", job.attempt},
             {"heartbeat_at", instant(job.heartbeat)}};
+}
+
+Json verification_view(const Json& kept) {
+    if (!kept.is_object()) {
+        return nullptr;
+    }
+    auto shown = kept;
+    const auto snapshot = json::find<std::int64_t>(kept, "snapshot_ms");
+    shown.erase("snapshot_ms");
+    shown["snapshot_time"] = snapshot ? Json(to_iso8601(from_ms(*snapshot))) : Json(nullptr);
+    return shown;
 }
 
 Json view(const failover::FailoverJob& job) {
@@ -233,6 +261,29 @@ Json view(const ledger::Entry& entry) {
             {"job_id", text_or_null(entry.job_id.value)},
             {"state", to_string(entry.state)},
             {"created_at", to_iso8601(entry.created)}};
+}
+
+Json view(const settings::PairedAppliance& appliance) {
+    return {{"appliance_id", appliance.id},
+            {"name", appliance.name},
+            {"fingerprint", appliance.fingerprint},
+            {"fingerprint_for_people", appliance.fingerprint_for_people},
+            {"paired_at", to_iso8601(appliance.paired_at)}};
+}
+
+Json view(const settings::Invitation& invitation) {
+    return {{"code", invitation.code},
+            {"expires_at", to_iso8601(invitation.expires)},
+            {"fingerprint", invitation.fingerprint},
+            {"fingerprint_for_people", invitation.fingerprint_for_people}};
+}
+
+Json view(const ApplianceState& state) {
+    return {{"reachable", state.reachable},
+            {"version", text_or_null(state.version)},
+            {"version_matches", state.reachable ? Json(state.is_same_version) : Json(nullptr)},
+            {"round_trip_ms", state.reachable ? Json(state.round_trip.count()) : Json(nullptr)},
+            {"problem", text_or_null(state.problem)}};
 }
 
 }  // namespace mk::oma

@@ -13,6 +13,8 @@ Json view(const RecoveryPoint& point);
 Json view(const joblog::Job& job);
 Json view(const joblog::Event& event);
 Json view(const replication::ReplicationJob& job);
+/// What a verification keeps in its job's metadata; null for null.
+Json verification_view(const Json& kept);
 Json view(const failover::FailoverJob& job);
 Json view(const failover::PreflightResult& result);
 Json view(const credentials::Credential& credential);
@@ -20,5 +22,8 @@ Json view(const settings::CloudStackSettings& settings);
 Json view(const settings::Resources& resources);
 Json view(const networks::NetworkMapping& mapping);
 Json view(const ledger::Entry& entry);
+Json view(const settings::PairedAppliance& appliance);
+Json view(const settings::Invitation& invitation);
+Json view(const ApplianceState& state);
 
 }  // namespace mk::oma

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <condition_variable>
 #include <csignal>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -91,24 +92,41 @@ class EngineLog {
     Bytes written_ = 0;
 };
 
-std::vector<std::string> command_of(const EngineProcessOptions& options) {
+/// A later attempt has a log of its own; the one before is kept, for the reason why there is a later one.
+std::string prepare_log(const EngineProcessOptions& options, const EngineTask& task) {
+    const std::string path = options.log_folder + "/" + task.job.value + ".log";
+    if (task.attempt > 1) {
+        std::error_code problem;  // the first attempt may have left none
+        std::filesystem::rename(path, path + ".1", problem);
+    }
+    return path;
+}
+
+std::vector<std::string> command_of(const EngineProcessOptions& options, const EngineTask& task) {
     std::vector<std::string> argv{options.program, "--parent", std::to_string(::getpid()), "--appliance-id",
                                   options.appliance_id};
     if (!options.vddk_library_folder.empty()) {
         argv.insert(argv.end(), {"--vddk-library-folder", options.vddk_library_folder});
+    }
+    if (!options.tunnel_folder.empty()) {
+        argv.insert(argv.end(), {"--tunnel-folder", options.tunnel_folder});
+    }
+    if (!task.checkpoint_file.empty()) {
+        argv.insert(argv.end(), {"--checkpoint", task.checkpoint_file});
     }
     return argv;
 }
 
 }  // namespace
 
-EngineExit EngineProcess::run(const JobId& job, const std::string& order,
-                              const std::function<void(const std::string&)>& on_event, const std::stop_token& stop) {
-    EngineLog log_file(options_.log_folder + "/" + job.value + ".log", options_.longest_log);
-    os::Child child = os::Child::start({.argv = command_of(options_), .input = order});
+EngineExit EngineProcess::run(const EngineTask& task, const EngineCallbacks& callbacks, const std::stop_token& stop) {
+    EngineLog log_file(prepare_log(options_, task), options_.longest_log);
+    os::Child child =
+        os::Child::start({.argv = command_of(options_, task), .input = task.order + "\n", .keeps_input_open = true});
+    callbacks.on_start([input = child.input()](const std::string& line) mutable { return input.write_line(line); });
     const GentleStop gentle(child.pid(), options_.stop_limit, stop);
     std::string last_line;
-    const os::Exit exit = child.wait(longest_job, gentle.too_late(), on_event, [&](const std::string& line) {
+    const os::Exit exit = child.wait(longest_job, gentle.too_late(), callbacks.on_event, [&](const std::string& line) {
         last_line = line;
         log_file.append(line);
     });

@@ -9,10 +9,12 @@
 namespace mk::vma {
 
 struct EngineProcessOptions {
-    std::string program;                ///< path of migratekit-engine
-    std::string appliance_id;           ///< marks our snapshots
-    std::string log_folder;             ///< each job's engine log goes to <job>.log in there
+    std::string program;       ///< path of migratekit-engine
+    std::string appliance_id;  ///< marks our snapshots
+    std::string log_folder;    ///< each job's engine log goes to <job>.log in there, that of the attempt before to
+                               ///< <job>.log.1
     std::string vddk_library_folder{};  ///< for the engine's choice of a reader; empty = without VDDK
+    std::string tunnel_folder{};        ///< identity and pairing for the engine's tunnel; empty = without tunnel
     /// After a stop request, for removing the snapshot; then the engine is killed. More than the engine's own limit.
     std::chrono::milliseconds stop_limit = std::chrono::minutes{6};
     Bytes longest_log = 16 * MiB;  ///< of a job; more is not kept
@@ -21,8 +23,7 @@ struct EngineProcessOptions {
 class EngineProcess : public EngineRunner {
   public:
     explicit EngineProcess(EngineProcessOptions options) : options_(std::move(options)) {}
-    EngineExit run(const JobId& job, const std::string& order, const std::function<void(const std::string&)>& on_event,
-                   const std::stop_token& stop) override;
+    EngineExit run(const EngineTask& task, const EngineCallbacks& callbacks, const std::stop_token& stop) override;
 
   private:
     EngineProcessOptions options_;

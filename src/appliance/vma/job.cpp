@@ -13,6 +13,10 @@ namespace {
 
 /// Nothing is changed at the source before it ends.
 constexpr const char* first_stage = "Connecting";
+/// What must be handled is known, disk by disk, only when it is over.
+constexpr const char* measuring = "Measuring";
+/// The stage in which bytes move; in any other one it is no stall when none do.
+constexpr const char* copying = "Copying";
 
 Error died(const EngineExit& exit, const std::string& aftermath) {
     const std::string how = exit.signal != 0 ? fmt::format("was ended by signal {}", exit.signal)
@@ -37,6 +41,7 @@ Job::Job(contracts::PassRequest request, const Clock& clock)
     progress_.job_id = id_;
     progress_.state = "running";
     progress_.stage = first_stage;
+    progress_.attempt = request_.attempt;
     progress_.heartbeat_ms = to_ms(clock_.now());
     for (const contracts::PassDisk& disk : request_.disks) {
         progress_.disks.push_back({.disk_id = disk.disk_id});
@@ -68,6 +73,7 @@ contracts::PassProgress Job::progress() const {
         now.percent = meter_.percent();
         now.bytes_per_second = meter_.bytes_per_second(instant);
         now.eta_seconds = meter_.eta_seconds(instant);
+        now.stalled_seconds = now.stage == copying ? meter_.stalled_seconds(instant) : std::nullopt;
     }
     return now;
 }
@@ -97,6 +103,44 @@ std::string Job::moref() const {
     return request_.moref;
 }
 
+std::string Job::instance_uuid() const {
+    const std::lock_guard lock(mutex_);
+    return request_.instance_uuid;
+}
+
+bool Job::keeps_checkpoint() const {
+    const std::lock_guard lock(mutex_);
+    return !request_.only_compare;
+}
+
+int Job::attempt() const {
+    const std::lock_guard lock(mutex_);
+    return progress_.attempt;
+}
+
+int Job::priority() const {
+    const std::lock_guard lock(mutex_);
+    return request_.priority;
+}
+
+Bytes Job::limit() const {
+    const std::lock_guard lock(mutex_);
+    return request_.bytes_per_second;
+}
+
+void Job::set_limit(Bytes bytes_per_second) {
+    const std::lock_guard lock(mutex_);
+    if (progress_.state != "running") {
+        throw Error(ErrorCode::conflict, "job " + id_.value + " has ended, there is nothing to limit");
+    }
+    request_.bytes_per_second = bytes_per_second;
+}
+
+Bytes Job::wire_bytes() const {
+    const std::lock_guard lock(mutex_);
+    return progress_.wire_bytes;
+}
+
 bool Job::may_have_snapshot() const {
     const std::lock_guard lock(mutex_);
     return may_have_snapshot_;
@@ -121,7 +165,13 @@ void Job::handle(const contracts::EngineProgress& event) {
     progress_.sync_type = event.sync_type;
     progress_.sent_bytes = event.sent_bytes;
     progress_.zeroed_bytes = event.zeroed_bytes;
+    progress_.wire_bytes = event.wire_bytes;
+    progress_.bottleneck = event.bottleneck;
+    progress_.trouble = event.trouble;
     progress_.disks = event.disks;
+    if (event.stage == measuring) {
+        return;
+    }
     Bytes total = 0;
     Bytes done = 0;
     for (const contracts::PassDiskProgress& disk : event.disks) {
@@ -193,6 +243,8 @@ void Job::end(const std::string& state) {
         progress_.percent = meter_.percent();
     }
     progress_.state = state;
+    progress_.bottleneck.clear();
+    progress_.trouble.clear();
     progress_.bytes_per_second = 0;
     progress_.eta_seconds = std::nullopt;
     progress_.heartbeat_ms = to_ms(clock_.now());

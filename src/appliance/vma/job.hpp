@@ -29,10 +29,21 @@ class Job {
     /// As progress(), without the digests: for lists.
     contracts::PassProgress summary() const;
 
+    int attempt() const;
     /// The order as JSON, with the password.
     std::string order() const;
     contracts::VcenterAccess access() const;
     std::string moref() const;
+    std::string instance_uuid() const;
+    /// Whether its engine keeps a checkpoint: not when it only compares, it must not touch that of a pass.
+    bool keeps_checkpoint() const;
+    int priority() const;
+    /// Bytes per second that it may use on the wire; 0: no limit.
+    Bytes limit() const;
+    /// Throws Error{conflict} when it has ended.
+    void set_limit(Bytes bytes_per_second);
+    /// What its engine moved on the wire so far.
+    Bytes wire_bytes() const;
     /// True when a snapshot may be at the source: the engine spoke of one, or of anything that comes after
     /// "Connecting". It may be killed between ordering a snapshot and saying so.
     bool may_have_snapshot() const;

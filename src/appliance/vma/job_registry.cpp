@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/core.h>
+
 #include "base/log.hpp"
 
 namespace mk::vma {
@@ -17,21 +19,18 @@ Error interrupted_by_restart() {
          .retry_safe = true});
 }
 
-Error stopped_while_waiting() {
-    return Error(ErrorCode::cancelled, "the job was stopped before it began",
-                 {.consequence = "Nothing was copied; the last recovery point is unchanged.", .retry_safe = true});
-}
-
 }  // namespace
 
-JobRegistry::JobRegistry(std::string state_folder, JobLimits limits, EngineRunner& runner, VcenterGateway& vcenter,
-                         const Clock& clock)
+JobRegistry::JobRegistry(const std::string& state_folder, JobLimits limits, EngineRunner& engine,
+                         VcenterGateway& vcenter, const Clock& clock)
     : limits_(limits),
-      runner_(runner),
-      vcenter_(vcenter),
       clock_(clock),
-      slots_(limits.engines),
-      store_(std::move(state_folder)) {
+      store_(state_folder),
+      checkpoints_(state_folder + "/checkpoints", clock),
+      bandwidth_(store_.load_limit(), clock),
+      runner_(limits.engines, engine, vcenter, bandwidth_, checkpoints_),
+      sharing_([this](const std::stop_token& stop) { bandwidth_.keep_current(stop); }) {
+    checkpoints_.remove_old();
     load();
 }
 
@@ -60,14 +59,51 @@ void JobRegistry::start(const contracts::PassRequest& request) {
     JobStore::check_id(request.job_id);
     std::vector<std::jthread> ended;  // joined after the lock is gone
     const std::lock_guard lock(mutex_);
-    if (jobs_.contains(request.job_id)) {
+    if (is_known(request)) {
         return;
     }
     auto job = std::make_shared<Job>(request, clock_);
+    require_place_for(*job);
+    ended = prune();
+    save_new(*job);
+    Entry& entry = jobs_[request.job_id];
+    ended.push_back(std::move(entry.thread));  // of the attempt before
+    entry.job = job;
+    try {
+        entry.thread = std::jthread([this, job](const std::stop_token& stop) {
+            runner_.run(*job, stop);
+            save_end(*job);
+        });
+    } catch (const std::exception&) {  // no thread: a job that never ends must not stay
+        jobs_.erase(request.job_id);
+        store_.remove(request.job_id);
+        throw;
+    }
+}
+
+/// True for an attempt that was started here already, or an earlier one.
+bool JobRegistry::is_known(const contracts::PassRequest& request) const {
+    const auto found = jobs_.find(request.job_id);
+    if (found == jobs_.end()) {
+        return false;
+    }
+    const Job& job = *found->second.job;
+    if (request.attempt <= job.attempt()) {
+        return true;
+    }
+    if (!job.is_finished()) {
+        throw Error(ErrorCode::conflict,
+                    fmt::format("attempt {} of job {} still runs", job.attempt(), request.job_id.value),
+                    {.remedy = "Wait for its end or stop it.", .retry_safe = true});
+    }
+    return false;
+}
+
+void JobRegistry::require_place_for(const Job& job) const {
     std::size_t unfinished = 0;
     for (const auto& [id, entry] : jobs_) {
         unfinished += entry.job->is_finished() ? 0 : 1;
-        if (entry.job->machine_key() == job->machine_key()) {
+        if (entry.job->machine_key() == job.machine_key()) {
             throw Error(ErrorCode::conflict, "job " + id.value + " copies this machine already",
                         {.remedy = "Wait for its end or stop it.", .retry_safe = true});
         }
@@ -75,17 +111,6 @@ void JobRegistry::start(const contracts::PassRequest& request) {
     if (unfinished >= limits_.waiting) {
         throw Error(ErrorCode::exhausted, std::to_string(unfinished) + " jobs are running or waiting here already",
                     {.remedy = "Try again when some have ended.", .retry_safe = true});
-    }
-    ended = prune();
-    save_new(*job);
-    Entry& entry = jobs_[request.job_id];
-    entry.job = job;
-    try {
-        entry.thread = std::jthread([this, job](const std::stop_token& stop) { run(*job, stop); });
-    } catch (const std::exception&) {  // no thread: a job that never ends must not stay
-        jobs_.erase(request.job_id);
-        store_.remove(request.job_id);
-        throw;
     }
 }
 
@@ -131,6 +156,36 @@ void JobRegistry::stop(const JobId& id) {
     find(id).job->stop.request_stop();
 }
 
+void JobRegistry::limit(const JobId& id, Bytes bytes_per_second) {
+    const std::lock_guard lock(mutex_);
+    find(id).job->set_limit(bytes_per_second);
+    bandwidth_.set_cap(id, bytes_per_second);
+}
+
+void JobRegistry::limit_all(Bytes bytes_per_second) {
+    const std::lock_guard lock(mutex_);
+    bandwidth_.set_total(bytes_per_second);
+    try {
+        store_.save_limit(bytes_per_second);
+    } catch (const std::exception& caught) {
+        log::error("event=limit_not_saved cause=\"{}\": it holds until the service ends", as_error(caught).full_text());
+    }
+}
+
+void JobRegistry::forget_checkpoint(const std::string& instance_uuid) {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, entry] : jobs_) {
+        if (!entry.job->is_finished() && entry.job->keeps_checkpoint() &&
+            checkpoints_.path(entry.job->instance_uuid()) == checkpoints_.path(instance_uuid)) {
+            throw Error(ErrorCode::conflict, "job " + id.value + " copies this machine",
+                        {.consequence = "Its checkpoint was not removed.",
+                         .remedy = "Wait for its end or stop it.",
+                         .retry_safe = true});
+        }
+    }
+    checkpoints_.forget(instance_uuid);
+}
+
 void JobRegistry::forget(const JobId& id) {
     std::jthread ended;  // joined after the lock is gone
     const std::lock_guard lock(mutex_);
@@ -152,77 +207,10 @@ std::vector<contracts::PassProgress> JobRegistry::list() const {
     return all;
 }
 
-void JobRegistry::run(Job& job, const std::stop_token& service_stop) {
-    std::stop_source either;
-    const std::stop_callback on_service_stop(service_stop, [&] { either.request_stop(); });
-    const std::stop_callback on_operator_stop(job.stop.get_token(), [&] { either.request_stop(); });
-    // Who stopped it decides: an operator meant it, a service that ends did not mean the job.
-    const auto state_of_stop = [&] { return job.stop.stop_requested() ? "cancelled" : "interrupted"; };
-    try {
-        const Slots::Lease slot = slots_.take(
-            [&](std::size_t place) { job.set_stage("Waiting for a slot (place " + std::to_string(place) + ")"); },
-            either.get_token());
-        if (slot) {
-            job.set_stage("Connecting");
-            const EngineExit exit = run_engine(job, either.get_token());
-            const bool is_orphaned = !job.has_outcome() && job.may_have_snapshot();
-            const std::string aftermath = is_orphaned ? clean_up_after_death(job) : "";
-            job.finish(exit, either.stop_requested() ? state_of_stop() : "", aftermath);
-            log::info("event=job_ended job={} state={} status={} signal={}", job.id().value, job.summary().state,
-                      exit.code, exit.signal);
-        } else {
-            job.fail(state_of_stop(), stopped_while_waiting());
-        }
-    } catch (const std::exception& caught) {
-        fail(job, as_error(caught));
-    }
-    save_end(job);
-}
-
-/// The engine could not be started, or it could not be attended to any more and was ended.
-void JobRegistry::fail(Job& job, const Error& cause) {
-    const bool has_begun = job.may_have_snapshot();
-    const std::string consequence =
-        has_begun ? "The copy did not finish; the last recovery point is unchanged. " + clean_up_after_death(job)
-                  : "The copy did not start; the last recovery point is unchanged.";
-    const Error error = cause.advised({.consequence = consequence, .retry_safe = true});
-    log::error("event=job_failed job={} cause=\"{}\"", job.id().value, error.full_text());
-    job.fail("failed", error);
-}
-
-EngineExit JobRegistry::run_engine(Job& job, const std::stop_token& stop) {
-    log::info("event=engine_started job={} moref={}", job.id().value, job.moref());
-    return runner_.run(
-        job.id(), job.order(),
-        [&](const std::string& line) {
-            try {
-                job.take_event(line);
-            } catch (const std::exception& caught) {  // none may reach the runner: it would kill the engine
-                log::warn("event=engine_line_not_understood job={} cause=\"{}\"", job.id().value,
-                          as_error(caught).cause());
-            }
-        },
-        stop);
-}
-
-/// The engine could not remove its snapshot: we do. Returns what came of it, for the operator.
-std::string JobRegistry::clean_up_after_death(Job& job) {
-    job.set_stage("Removing snapshot");
-    std::string fate;
-    try {
-        const Swept swept = vcenter_.sweep(job.access(), job.moref(), {});
-        fate = swept.remaining.empty() ? "Its snapshot was removed."
-                                       : "Its snapshot remains at the source; the next sync removes it first.";
-    } catch (const std::exception& caught) {
-        fate = "Its snapshot could not be removed (" + as_error(caught).cause() + "); the next sync removes it first.";
-    }
-    log::warn("event=engine_died job={} fate=\"{}\"", job.id().value, fate);
-    return fate;
-}
-
 void JobRegistry::save_end(const Job& job) {
     const std::lock_guard lock(mutex_);
-    if (jobs_.contains(job.id())) {  // else it was forgotten between its end and now
+    const auto found = jobs_.find(job.id());
+    if (found != jobs_.end() && found->second.job.get() == &job) {  // else it was forgotten, or is another attempt now
         save(job);
     }
 }

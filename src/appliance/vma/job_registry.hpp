@@ -1,9 +1,7 @@
 #pragma once
-// The jobs of this appliance: starts an engine for each, as many at once as there are slots, remembers how they ended,
-// also over a restart. Thread-safe. Destruction stops all engines and waits for them.
+// The jobs of this appliance: starts each of them, remembers how they ended, also over a restart. Thread-safe.
+// Destruction stops all engines and waits for them.
 
-#include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -11,10 +9,12 @@
 #include <thread>
 #include <vector>
 
+#include "appliance/vma/bandwidth.hpp"
+#include "appliance/vma/checkpoints.hpp"
 #include "appliance/vma/job.hpp"
+#include "appliance/vma/job_runner.hpp"
 #include "appliance/vma/job_store.hpp"
 #include "appliance/vma/ports.hpp"
-#include "appliance/vma/slots.hpp"
 
 namespace mk::vma {
 
@@ -27,19 +27,25 @@ struct JobLimits {
 class JobRegistry {
   public:
     /// Jobs that the last run of the service left unfinished are now "interrupted".
-    JobRegistry(std::string state_folder, JobLimits limits, EngineRunner& runner, VcenterGateway& vcenter,
+    JobRegistry(const std::string& state_folder, JobLimits limits, EngineRunner& engine, VcenterGateway& vcenter,
                 const Clock& clock);
     ~JobRegistry();
 
-    /// The same job id again starts nothing. Throws Error{conflict} while another job copies the same machine,
-    /// Error{exhausted} when too many wait.
+    /// The same attempt of a job again, or an earlier one, starts nothing. Throws Error{conflict} while an earlier
+    /// attempt runs or another job copies the same machine, Error{exhausted} when too many wait.
     void start(const contracts::PassRequest& request);
     /// These throw Error{not_found} for an unknown job.
     contracts::PassProgress progress(const JobId& id) const;
     void stop(const JobId& id);
+    /// Bytes per second on the wire, 0: none; from now on. Throws Error{conflict} when it has ended.
+    void limit(const JobId& id, Bytes bytes_per_second);
     /// Throws Error{conflict} while it runs.
     void forget(const JobId& id);
     std::vector<contracts::PassProgress> list() const;
+    /// Of all jobs together, also after a restart.
+    void limit_all(Bytes bytes_per_second);
+    /// What passes of this machine left to go on from is removed. Throws Error{conflict} while a job copies it.
+    void forget_checkpoint(const std::string& instance_uuid);
     /// Throws Error{conflict} while a job copies this machine: its snapshot must not be taken away.
     void require_idle(const contracts::VcenterAccess& access, const std::string& moref) const;
 
@@ -51,23 +57,22 @@ class JobRegistry {
 
     void load();
     const Entry& find(const JobId& id) const;
-    void run(Job& job, const std::stop_token& service_stop);
-    EngineExit run_engine(Job& job, const std::stop_token& stop);
-    void fail(Job& job, const Error& cause);
-    std::string clean_up_after_death(Job& job);
+    bool is_known(const contracts::PassRequest& request) const;
+    void require_place_for(const Job& job) const;
     void save_new(const Job& job);
     void save(const Job& job);  ///< the caller holds the lock
     void save_end(const Job& job);
     std::vector<std::jthread> prune();
 
     JobLimits limits_;
-    EngineRunner& runner_;
-    VcenterGateway& vcenter_;
     const Clock& clock_;
-    Slots slots_;
-    mutable std::mutex mutex_;  ///< protects what follows
+    mutable std::mutex mutex_;  ///< protects the next two
     JobStore store_;
     std::map<JobId, Entry> jobs_;
+    Checkpoints checkpoints_;
+    Bandwidth bandwidth_;
+    JobRunner runner_;
+    std::jthread sharing_;  ///< last: it uses the bandwidth
 };
 
 }  // namespace mk::vma

@@ -13,6 +13,9 @@ namespace {
 /// Digests of a very large machine: 100 TiB are 3 million units of about 110 bytes.
 constexpr Bytes longest_file = 512 * MiB;
 
+/// Not named like a job's file.
+constexpr const char* limit_file = "/limit";
+
 bool may_be_in_id(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
 }
@@ -63,6 +66,26 @@ std::vector<contracts::PassProgress> JobStore::load() const {
 void JobStore::remove(const JobId& job) {
     os::remove_file(path(job));
     os::remove_file(log_path(job));
+    os::remove_file(log_path(job) + ".1");
+}
+
+void JobStore::save_limit(Bytes bytes_per_second) {
+    os::write_file_atomically(folder_ + limit_file,
+                              json::dump(contracts::to_json(contracts::RateLimit{bytes_per_second})));
+}
+
+Bytes JobStore::load_limit() const {
+    const std::string path = folder_ + limit_file;
+    if (!std::filesystem::exists(path)) {
+        return 0;
+    }
+    try {
+        return contracts::rate_limit_from(json::parse(os::read_file(path))).bytes_per_second;
+    } catch (const std::exception& caught) {
+        log::warn("event=limit_file_unreadable path={} cause=\"{}\": no limit until the next one is set", path,
+                  as_error(caught).cause());
+        return 0;
+    }
 }
 
 }  // namespace mk::vma

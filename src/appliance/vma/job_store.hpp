@@ -22,6 +22,11 @@ class JobStore {
     std::vector<contracts::PassProgress> load() const;
     void remove(const JobId& job);
 
+    /// The limit of all jobs together, in bytes per second; 0, none, when nothing was saved. Throws Error when it
+    /// cannot be written.
+    void save_limit(Bytes bytes_per_second);
+    Bytes load_limit() const;
+
   private:
     std::string path(const JobId& job) const;
 

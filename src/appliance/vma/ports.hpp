@@ -41,15 +41,29 @@ struct EngineExit {
     std::string last_output;  ///< for the error message of an engine that died without a word
 };
 
+/// Gives a line to a running engine. Thread-safe, never blocks; false when the engine does not take it any more. May be
+/// called after the engine's end.
+using CommandLine = std::function<bool(const std::string& line)>;
+
+struct EngineTask {
+    JobId job;
+    int attempt = 1;
+    std::string order;            ///< holds the password: it goes to the engine's stdin only
+    std::string checkpoint_file;  ///< empty: it keeps none
+};
+
+struct EngineCallbacks {
+    std::function<void(CommandLine)> on_start;  ///< the order was handed over; commands go behind it
+    std::function<void(const std::string& line)> on_event;
+};
+
 /// Runs one engine to its end. Thread-safe. A stop request asks the engine to stop and waits until it has removed its
 /// snapshot.
 class EngineRunner {
   public:
     virtual ~EngineRunner() = default;
-    /// `order` holds the password: it goes to the engine's stdin only. Throws Error when the engine cannot be started.
-    virtual EngineExit run(const JobId& job, const std::string& order,
-                           const std::function<void(const std::string& line)>& on_event,
-                           const std::stop_token& stop) = 0;
+    /// The callbacks run on the caller's thread. Throws Error when the engine cannot be started.
+    virtual EngineExit run(const EngineTask& task, const EngineCallbacks& callbacks, const std::stop_token& stop) = 0;
 };
 
 }  // namespace mk::vma

@@ -16,6 +16,9 @@ constexpr seconds eta_first_shown{20};
 constexpr double eta_first_percent = 1.0;
 /// Age at which a sample counts 1/e: recent speed matters more, one slow second does not.
 constexpr double weight_seconds = 20.0;
+constexpr seconds stalled_after{60};
+/// Reports closer together than this are one sample: their number is bounded, however talkative the engine.
+constexpr milliseconds sample_interval{200};
 constexpr double highest_percent = 99.0;
 
 double in_seconds(milliseconds duration) {
@@ -25,26 +28,33 @@ double in_seconds(milliseconds duration) {
 }  // namespace
 
 void ProgressMeter::record(Instant now, Bytes done, Bytes total) {
-    total_ = std::max(total_, total);
+    total_ = total == 0 ? total_ : total;
+    const bool has_moved = done > done_;
     done_ = std::max(done_, done);
     if (total_ == 0) {
         return;
     }
-    if (!started_) {
+    const double share = 100.0 * static_cast<double>(done_) / static_cast<double>(total_);
+    percent_ = std::max(percent_, std::min(highest_percent, std::floor(share * 10.0) / 10.0));
+    if (!started_ || now < samples_.back().at) {
         started_ = now;
+        moved_ = now;
+        samples_.clear();
+    }
+    if (has_moved) {
+        moved_ = now;
+    }
+    add_sample(now);
+}
+
+void ProgressMeter::add_sample(Instant now) {
+    if (samples_.size() > 1 && now - samples_[samples_.size() - 2].at < sample_interval) {
+        samples_.pop_back();
     }
     samples_.push_back({now, done_});
     while (samples_.size() > 2 && samples_[1].at <= now - eta_window) {
         samples_.pop_front();
     }
-}
-
-double ProgressMeter::percent() const {
-    if (total_ == 0) {
-        return 0;
-    }
-    const double share = 100.0 * static_cast<double>(done_) / static_cast<double>(total_);
-    return std::min(highest_percent, std::floor(share * 10.0) / 10.0);
 }
 
 double ProgressMeter::bytes_per_second(Instant now) const {
@@ -78,15 +88,21 @@ double ProgressMeter::weighted_rate(Instant now) const {
 }
 
 std::optional<std::int64_t> ProgressMeter::eta_seconds(Instant now) const {
-    if (!started_ || now - *started_ < eta_first_shown || percent() < eta_first_percent) {
+    if (!started_ || now - *started_ < eta_first_shown || percent() < eta_first_percent || stalled_seconds(now)) {
         return std::nullopt;
     }
-    const bool is_stalled = bytes_per_second(now) <= 0 && now - samples_.back().at >= eta_window;
     const double rate = weighted_rate(now);
-    if (is_stalled || rate < 1.0) {
+    if (rate < 1.0) {
         return std::nullopt;
     }
     return std::llround(static_cast<double>(total_ - std::min(done_, total_)) / rate);
+}
+
+std::optional<std::int64_t> ProgressMeter::stalled_seconds(Instant now) const {
+    if (!started_ || done_ >= total_ || now - moved_ < stalled_after) {
+        return std::nullopt;
+    }
+    return std::chrono::floor<seconds>(now - moved_).count();
 }
 
 }  // namespace mk::vma

@@ -88,6 +88,21 @@ void add_vcenter_routes(http::Router& router, JobRegistry& jobs, VcenterGateway&
     });
 }
 
+Bytes limit_of(const ServerRequest& request) {
+    return contracts::rate_limit_from(request.json()).bytes_per_second;
+}
+
+void add_limit_routes(http::Router& router, JobRegistry& jobs) {
+    router.add("PUT", "/api/v1/limit", [&jobs](const ServerRequest& request) {
+        jobs.limit_all(limit_of(request));
+        return ServerResponse{.status = 204};
+    });
+    router.add("PUT", "/api/v1/jobs/{job}/limit", [&jobs](const ServerRequest& request) {
+        jobs.limit(job_of(request), limit_of(request));
+        return ServerResponse{.status = 204};
+    });
+}
+
 void add_job_routes(http::Router& router, JobRegistry& jobs) {
     router.add("POST", "/api/v1/replicate", [&jobs](const ServerRequest& request) {
         const contracts::PassRequest pass = contracts::pass_request_from(request.json());
@@ -112,6 +127,10 @@ void add_job_routes(http::Router& router, JobRegistry& jobs) {
         jobs.forget(job_of(request));
         return json_response(accepted(job_of(request)));
     });
+    router.add("DELETE", "/api/v1/checkpoints/{machine}", [&jobs](const ServerRequest& request) {
+        jobs.forget_checkpoint(request.params.at("machine"));
+        return ServerResponse{.status = 204};
+    });
 }
 
 }  // namespace
@@ -132,6 +151,7 @@ http::Router make_router(JobRegistry& jobs, VcenterGateway& vcenter, const Secre
         true);
     add_vcenter_routes(router, jobs, vcenter);
     add_job_routes(router, jobs);
+    add_limit_routes(router, jobs);
     return router;
 }
 

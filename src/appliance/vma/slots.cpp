@@ -1,6 +1,6 @@
 #include "appliance/vma/slots.hpp"
 
-#include <algorithm>
+#include <iterator>
 
 namespace mk::vma {
 
@@ -12,19 +12,20 @@ Slots::Lease::~Lease() {
     }
 }
 
-std::size_t Slots::place_of(std::uint64_t ticket) const {
-    const auto at = std::find(queue_.begin(), queue_.end(), ticket);
-    return static_cast<std::size_t>(std::distance(queue_.begin(), at)) + 1;
+Slots::Place Slots::place_of(const Ticket& ticket) const {
+    const auto before = std::distance(queue_.begin(), queue_.find(ticket));
+    return {.number = static_cast<std::size_t>(before) + 1, .waiting = queue_.size()};
 }
 
-Slots::Lease Slots::take(const std::function<void(std::size_t)>& on_place, const std::stop_token& stop) {
+Slots::Lease Slots::take(int priority, const std::function<void(const Place&)>& on_place, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    const std::uint64_t ticket = next_ticket_++;
-    queue_.push_back(ticket);
-    std::size_t told = 0;
-    const auto is_turn = [&] { return free_ > 0 && queue_.front() == ticket; };
+    const Ticket ticket{.order = -priority, .number = next_number_++};
+    queue_.insert(ticket);
+    changed_.notify_all();  // the places of others have changed
+    Place told;
+    const auto is_turn = [&] { return free_ > 0 && *queue_.begin() == ticket; };
     while (!is_turn() && !stop.stop_requested()) {
-        const std::size_t place = place_of(ticket);
+        const Place place = place_of(ticket);
         if (place == told) {
             changed_.wait(lock, stop, [&] { return is_turn() || place_of(ticket) != told; });
             continue;
@@ -36,7 +37,7 @@ Slots::Lease Slots::take(const std::function<void(std::size_t)>& on_place, const
     }
     const bool is_taken = is_turn() && !stop.stop_requested();
     free_ -= is_taken ? 1 : 0;
-    queue_.remove(ticket);
+    queue_.erase(ticket);
     changed_.notify_all();
     return Lease(is_taken ? this : nullptr);
 }

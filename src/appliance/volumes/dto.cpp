@@ -1,5 +1,6 @@
 #include "appliance/volumes/dto.hpp"
 
+#include "base/block_digest.hpp"
 #include "base/json_fields.hpp"
 
 namespace mk::volumes_api {
@@ -36,8 +37,10 @@ contracts::WriteSession to_contract(const volumes::WriteSessionView& view) {
             .kind = view.row.kind,
             .state = view.row.state,
             .nbd_uri = view.nbd_uri,
+            .export_name = view.export_name,
             .length = view.row.length,
-            .target_is_zero = view.row.target_is_zero};
+            .target_is_zero = view.row.target_is_zero,
+            .has_writes = view.has_writes};
 }
 
 contracts::Operation to_contract(const volumes::OperationView& view) {
@@ -69,6 +72,17 @@ Json to_json(const volumes::MachineVolume& volume) {
             {"is_replica", volume.is_replica}};
 }
 
+namespace {
+
+/// Anything else than a digest would just never be equal.
+std::string digest_in(const Json& entry) {
+    auto digest = json::require<std::string>(entry, "digest");
+    leaf_digest_from_hex(digest);
+    return digest;
+}
+
+}  // namespace
+
 std::vector<volumes::RangeDigest> range_digests_from(const Json& body) {
     const auto list = json::require<Json>(body, "ranges");
     if (!list.is_array()) {
@@ -77,8 +91,8 @@ std::vector<volumes::RangeDigest> range_digests_from(const Json& body) {
     std::vector<volumes::RangeDigest> ranges;
     ranges.reserve(list.size());
     for (const auto& entry : list) {
-        ranges.push_back({{json::require<Bytes>(entry, "offset"), json::require<Bytes>(entry, "length")},
-                          json::require<std::string>(entry, "sha256")});
+        ranges.push_back(
+            {{json::require<Bytes>(entry, "offset"), json::require<Bytes>(entry, "length")}, digest_in(entry)});
     }
     return ranges;
 }

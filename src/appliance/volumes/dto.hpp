@@ -15,7 +15,7 @@ contracts::WriteSession to_contract(const volumes::WriteSessionView& view);
 contracts::Operation to_contract(const volumes::OperationView& view);
 Json to_json(const volumes::DeviceView& view);
 Json to_json(const volumes::MachineVolume& volume);
-/// {ranges: [{offset, length, sha256}]}. Throws Error{invalid}.
+/// {ranges: [{offset, length, digest}]}. Throws Error{invalid}.
 std::vector<volumes::RangeDigest> range_digests_from(const Json& body);
 
 }  // namespace mk::volumes_api

@@ -173,7 +173,8 @@ void add_sessions(http::Router& router, const Services& s) {
                                            .length = open.length,
                                            .kind = open.kind,
                                            .expect_zero = open.expect_zero,
-                                           .expected_bytes = open.expected_bytes},
+                                           .expected_bytes = open.expected_bytes,
+                                           .resume_of = open.resume_of},
                                           request.stop);
         return json_response(session_json(view));
     });

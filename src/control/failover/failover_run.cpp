@@ -149,6 +149,7 @@ void FailoverRun::learn_digests(const std::vector<contracts::Volume>& volumes, j
 
 void FailoverRun::detach_volumes(joblog::StepContext& step, const std::stop_token& stop) {
     const auto disks = boot_disk_first(use_.machines.disks(vm_), machine_.boot_disk);
+    use_.final_sync.drop_resumable(vm_);
     const auto known = use_.volumes.volumes_of(vm_, stop);
     learn_digests(known, step, stop);
     touched_ = true;

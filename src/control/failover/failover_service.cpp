@@ -273,7 +273,8 @@ void FailoverService::cancel(const JobId& job) {
 
 void FailoverService::settle_interrupted() {
     for (const auto& open : use_.job_log.list({}, true, 1000)) {
-        if (open.type == JobType::migration || open.operation == machines::removal_operation) {
+        if (open.type == JobType::migration || open.type == JobType::verification ||
+            open.operation == machines::removal_operation || open.operation == machines::expiry_operation) {
             continue;  // replication's
         }
         // On threads of their own: cleaning up after a final sync may wait for the VMware site.

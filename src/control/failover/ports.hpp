@@ -138,6 +138,9 @@ class FinalSync {
     virtual ~FinalSync() = default;
     virtual RecoveryPoint run(const JobId& job, const VmContextId& vm, const std::stop_token& stop) = 0;
     virtual void clean_up(const JobId& job, const VmContextId& vm) = 0;
+    /// Drops the write sessions that an interrupted sync keeps to go on from: they hold the volumes. Does not need the
+    /// VMware site to answer. Throws when one could not be closed.
+    virtual void drop_resumable(const VmContextId& vm) = 0;
 };
 
 }  // namespace mk::failover

@@ -24,6 +24,10 @@ struct Machine {
     std::optional<Instant> last_sync;
     std::optional<Instant> last_test;
     std::string last_test_verdict;
+    std::optional<Instant> verified_at;  ///< when the copy was last compared with the source
+    std::string verified_verdict;        ///< "identical" or "differs"
+    int verified_percent = 0;            ///< share of the machine that was compared
+    std::string compare_reason;          ///< why the next pass compares everything; empty when it does not
     std::int64_t version = 0;
     Instant created{};
 };

@@ -287,6 +287,26 @@ void MachineRepository::set_last_sync(const VmContextId& id, Instant when) {
                        {{"at", to_ms(when)}, {"id", id.value}});
 }
 
+void MachineRepository::set_verified(db::Session& session, const VmContextId& id,
+                                     const std::optional<Verified>& verified) {
+    session.execute(
+        "UPDATE vm_contexts SET verified_ms = :at, verified_verdict = :verdict, verified_percent = :percent"
+        " WHERE context_id = :id",
+        {{"at", verified ? db::Value(to_ms(verified->when)) : db::Value(nullptr)},
+         {"verdict", verified ? db::Value(verified->verdict) : db::Value(nullptr)},
+         {"percent", std::int64_t{verified ? verified->percent : 0}},
+         {"id", id.value}});
+}
+
+void MachineRepository::set_compare_reason(const VmContextId& id, const std::string& reason) {
+    database_->transact([&](db::Session& session) { set_compare_reason(session, id, reason); });
+}
+
+void MachineRepository::set_compare_reason(db::Session& session, const VmContextId& id, const std::string& reason) {
+    session.execute("UPDATE vm_contexts SET compare_reason = :reason WHERE context_id = :id",
+                    {{"reason", reason.empty() ? db::Value(nullptr) : db::Value(reason)}, {"id", id.value}});
+}
+
 void MachineRepository::set_last_test(db::Session& session, const VmContextId& id, Instant when,
                                       const std::string& verdict) {
     session.execute("UPDATE vm_contexts SET last_test_ms = :at, last_test_verdict = :verdict WHERE context_id = :id",

@@ -16,6 +16,15 @@ namespace mk::machines {
 
 /// The operation of the job that takes a machine out of management.
 inline constexpr const char* removal_operation = "remove";
+/// The operation of the job that drops what an interrupted sync kept for too long.
+inline constexpr const char* expiry_operation = "drop-sessions";
+
+/// A comparison of the copy with its source.
+struct Verified {
+    Instant when{};
+    std::string verdict;  ///< "identical" or "differs"
+    int percent = 0;      ///< of the machine
+};
 
 class MachineRepository {
   public:
@@ -56,6 +65,11 @@ class MachineRepository {
     JobStatus end_job(const VmContextId& id, const JobId& job, MachineStatus status, const std::string& reason = {},
                       const Error* error = nullptr, const std::function<void(db::Session&)>& also = {});
     void set_last_sync(const VmContextId& id, Instant when);
+    /// Nothing: the copy was made anew, and what was found in the old one says nothing of it.
+    void set_verified(db::Session& session, const VmContextId& id, const std::optional<Verified>& verified);
+    /// Why the next pass is to compare everything; empty: it need not.
+    void set_compare_reason(const VmContextId& id, const std::string& reason);
+    void set_compare_reason(db::Session& session, const VmContextId& id, const std::string& reason);
     void set_last_test(db::Session& session, const VmContextId& id, Instant when, const std::string& verdict);
 
   private:

@@ -11,7 +11,8 @@ namespace mk::machines {
 
 const char* const machine_columns =
     "context_id, credential_id, specification, current_status, status_ms, status_reason, current_job_id, boot_disk_id,"
-    " last_sync_ms, last_test_ms, last_test_verdict, version, created_ms";
+    " last_sync_ms, last_test_ms, last_test_verdict, verified_ms, verified_verdict, verified_percent,"
+    " compare_reason, version, created_ms";
 const char* const disk_columns =
     "disk_id, position, label, capacity_bytes, backing_uuid, is_boot, volume_id, bytes_total, bytes_done";
 
@@ -48,6 +49,10 @@ Machine machine_from(const db::Row& row) {
     machine.last_sync = instant_or_null(row, "last_sync_ms");
     machine.last_test = instant_or_null(row, "last_test_ms");
     machine.last_test_verdict = row.text_or_null("last_test_verdict").value_or("");
+    machine.verified_at = instant_or_null(row, "verified_ms");
+    machine.verified_verdict = row.text_or_null("verified_verdict").value_or("");
+    machine.verified_percent = static_cast<int>(row.number("verified_percent"));
+    machine.compare_reason = row.text_or_null("compare_reason").value_or("");
     machine.version = row.number("version");
     machine.created = from_ms(row.number("created_ms"));
     return machine;

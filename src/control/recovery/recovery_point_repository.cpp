@@ -6,38 +6,58 @@ namespace mk::recovery {
 
 namespace {
 
-constexpr const char* point_columns = "id, vm_context_id, job_id, snapshot_ms, consistency, state";
+constexpr const char* point_columns = "id, vm_context_id, job_id, snapshot_ms, consistency, state, bytes_wire";
+constexpr const char* disk_columns =
+    "disk_id, volume_id, change_id, backing_uuid, capacity_bytes, incremental, bytes_changed, bytes_sent, bytes_read,"
+    " bytes_zeroed, bytes_skipped, bytes_resumed, bytes_compared, bytes_different, bytes_verified, digest_runs";
+constexpr const char* insert_disk_row =
+    "INSERT INTO recovery_point_disks (recovery_point_id, disk_id, volume_id, change_id, backing_uuid, capacity_bytes,"
+    " incremental, bytes_changed, bytes_sent, bytes_read, bytes_zeroed, bytes_skipped, bytes_resumed, bytes_compared,"
+    " bytes_different, bytes_verified, digest_runs) VALUES (:point, :disk, :volume, :change_id, :backing, :capacity,"
+    " :incremental, :changed, :sent, :read, :zeroed, :skipped, :resumed, :compared, :different, :verified, :runs)";
 
 RecoveryPointDisk disk_from(const db::Row& row) {
+    const auto bytes = [&](const char* column) { return static_cast<Bytes>(row.number(column)); };
     RecoveryPointDisk disk;
     disk.disk_id.value = row.text("disk_id");
     disk.volume_id.value = row.text("volume_id");
     disk.change_id = row.text("change_id");
     disk.backing_uuid = row.text("backing_uuid");
-    disk.capacity = static_cast<Bytes>(row.number("capacity_bytes"));
+    disk.capacity = bytes("capacity_bytes");
     disk.incremental = row.flag("incremental");
-    disk.bytes_changed = static_cast<Bytes>(row.number("bytes_changed"));
-    disk.bytes_sent = static_cast<Bytes>(row.number("bytes_sent"));
+    disk.bytes_changed = bytes("bytes_changed");
+    disk.bytes_sent = bytes("bytes_sent");
+    disk.bytes_read = bytes("bytes_read");
+    disk.bytes_zeroed = bytes("bytes_zeroed");
+    disk.bytes_skipped = bytes("bytes_skipped");
+    disk.bytes_resumed = bytes("bytes_resumed");
+    disk.bytes_compared = bytes("bytes_compared");
+    disk.bytes_different = bytes("bytes_different");
+    disk.bytes_verified = bytes("bytes_verified");
+    disk.digest_runs = static_cast<std::uint64_t>(row.number("digest_runs"));
     disk.digest = row.text_or_null("digest").value_or("");
     return disk;
 }
 
 void insert_disk(db::Session& session, const RecoveryPointId& point, const RecoveryPointDisk& disk) {
-    session.execute(
-        "INSERT INTO recovery_point_disks (recovery_point_id, disk_id, volume_id, change_id, backing_uuid, "
-        "capacity_bytes,"
-        " incremental, bytes_changed, bytes_sent) VALUES (:point, :disk, :volume, :change_id, :backing, :capacity, "
-        ":incremental,"
-        " :changed, :sent)",
-        {{"point", point.value},
-         {"disk", disk.disk_id.value},
-         {"volume", disk.volume_id.value},
-         {"change_id", disk.change_id},
-         {"backing", disk.backing_uuid},
-         {"capacity", static_cast<std::int64_t>(disk.capacity)},
-         {"incremental", std::int64_t{disk.incremental ? 1 : 0}},
-         {"changed", static_cast<std::int64_t>(disk.bytes_changed)},
-         {"sent", static_cast<std::int64_t>(disk.bytes_sent)}});
+    const auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
+    session.execute(insert_disk_row, {{"point", point.value},
+                                      {"disk", disk.disk_id.value},
+                                      {"volume", disk.volume_id.value},
+                                      {"change_id", disk.change_id},
+                                      {"backing", disk.backing_uuid},
+                                      {"capacity", number(disk.capacity)},
+                                      {"incremental", std::int64_t{disk.incremental ? 1 : 0}},
+                                      {"changed", number(disk.bytes_changed)},
+                                      {"sent", number(disk.bytes_sent)},
+                                      {"read", number(disk.bytes_read)},
+                                      {"zeroed", number(disk.bytes_zeroed)},
+                                      {"skipped", number(disk.bytes_skipped)},
+                                      {"resumed", number(disk.bytes_resumed)},
+                                      {"compared", number(disk.bytes_compared)},
+                                      {"different", number(disk.bytes_different)},
+                                      {"verified", number(disk.bytes_verified)},
+                                      {"runs", number(disk.digest_runs)}});
 }
 
 }  // namespace
@@ -49,13 +69,14 @@ RecoveryPointId RecoveryPointRepository::commit(db::Session& session, const Reco
     const RecoveryPointId id{new_uuid()};
     const auto now = to_ms(clock_.now());
     session.execute(
-        "INSERT INTO recovery_points (id, vm_context_id, job_id, snapshot_ms, consistency, state, created_ms)"
-        " VALUES (:id, :vm, :job, :snapshot, :consistency, 'committed', :now)",
+        "INSERT INTO recovery_points (id, vm_context_id, job_id, snapshot_ms, consistency, state, bytes_wire,"
+        " created_ms) VALUES (:id, :vm, :job, :snapshot, :consistency, 'committed', :wire, :now)",
         {{"id", id.value},
          {"vm", point.vm_context_id.value},
          {"job", point.job_id.value},
          {"snapshot", to_ms(point.snapshot_time)},
          {"consistency", point.consistency},
+         {"wire", static_cast<std::int64_t>(point.bytes_wire)},
          {"now", now}});
     for (const auto& disk : point.disks) {
         insert_disk(session, id, disk);
@@ -109,11 +130,11 @@ RecoveryPoint RecoveryPointRepository::with_disks(const db::Row& row) const {
     point.job_id.value = row.text("job_id");
     point.snapshot_time = from_ms(row.number("snapshot_ms"));
     point.consistency = row.text("consistency");
+    point.bytes_wire = static_cast<Bytes>(row.number("bytes_wire"));
     point.applied = row.text("state") == "applied";
     for (const auto& disk :
-         database_->query("SELECT disk_id, volume_id, change_id, backing_uuid, capacity_bytes, incremental, "
-                          "bytes_changed, bytes_sent, digest"
-                          " FROM recovery_point_disks WHERE recovery_point_id = :id ORDER BY disk_id",
+         database_->query(std::string("SELECT ") + disk_columns +
+                              ", digest FROM recovery_point_disks WHERE recovery_point_id = :id ORDER BY disk_id",
                           {{"id", point.id.value}})) {
         point.disks.push_back(disk_from(disk));
     }

@@ -4,14 +4,13 @@
 
 #include "base/json_fields.hpp"
 #include "base/retry.hpp"
+#include "control/replication/kept_sessions.hpp"
 
 namespace mk::replication {
 
 namespace {
 
 constexpr const char* leftovers_key = "leftovers";
-/// Earlier jobs that are looked through: a machine that fails more often in a row has said so often enough.
-constexpr int jobs_searched = 200;
 
 class Cleanup {
   public:
@@ -26,7 +25,9 @@ class Cleanup {
                 attempt("forgetting the copy", [&] { use_.source.forget_pass(job_); }) &&
                 attempt("removing the source snapshot", [&] { sweep(); });
         }
-        attempt("closing the write sessions", [&] { abort_sessions(); });
+        if (!keeps_sessions(use_, job_)) {
+            attempt("closing the write sessions", [&] { abort_open_sessions(use_, job_); });
+        }
         return left_;
     }
 
@@ -75,14 +76,6 @@ class Cleanup {
         }
     }
 
-    void abort_sessions() {
-        for (const auto& session : use_.volumes.sessions_of(job_, {})) {
-            if (session.state == "open") {
-                use_.volumes.abort(session.session_id, {});
-            }
-        }
-    }
-
     Collaborators& use_;
     const JobId& job_;
     const VmContextId& vm_;
@@ -109,9 +102,32 @@ std::vector<std::string> clean_up_pass(Collaborators& use, const JobId& job, con
     return left;
 }
 
+std::vector<std::string> abandon_pass(Collaborators& use, const JobId& job, const VmContextId& vm) {
+    const auto point = use.recovery_points.of_job(job);
+    if (point && !point->applied) {
+        return {};  // its sessions hold the rest of a recovery point: the next pass applies it
+    }
+    forget_kept(use, job);
+    auto left = clean_up_pass(use, job, vm);
+    try {
+        drop_resumable(use, vm);
+    } catch (const Error& error) {
+        left.push_back("closing the write sessions of earlier syncs: " + error.cause());
+    }
+    return left;
+}
+
+std::vector<joblog::Job> jobs_with_leftovers(const Collaborators& use, const VmContextId& vm) {
+    auto jobs = use.job_log.list(vm, false, jobs_searched);
+    std::erase_if(jobs, [](const joblog::Job& job) {
+        return !json::value_or<bool>(json::parse(job.metadata), leftovers_key, false);
+    });
+    return jobs;
+}
+
 void require_no_leftovers(Collaborators& use, const VmContextId& vm, joblog::StepContext& step) {
-    for (const auto& job : use.job_log.list(vm, false, jobs_searched)) {
-        if (job.id == step.job() || !json::value_or<bool>(json::parse(job.metadata), leftovers_key, false)) {
+    for (const auto& job : jobs_with_leftovers(use, vm)) {
+        if (job.id == step.job()) {
             continue;
         }
         step.info("Cleaning up what job " + job.id.value + " left behind");

@@ -3,8 +3,9 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "base/retry.hpp"
 #include "control/machines/replicable.hpp"
+#include "control/replication/copy_run.hpp"
+#include "control/replication/kept_sessions.hpp"
 #include "control/replication/pass_cleanup.hpp"
 #include "control/replication/source_changes.hpp"
 
@@ -12,10 +13,41 @@ namespace mk::replication {
 
 namespace {
 
-using std::chrono::steady_clock;
-
 const Advice last_point_is_safe = {
     .consequence = "The last recovery point is unchanged.", .remedy = "Start the sync again.", .retry_safe = true};
+
+constexpr int whole = 100;
+
+Bytes sum_of(const std::vector<Range>& ranges) {
+    Bytes sum = 0;
+    for (const auto& range : ranges) {
+        sum += range.length;
+    }
+    return sum;
+}
+
+RecoveryPointDisk point_disk(const contracts::PassDiskResult& disk, const VolumeId& volume) {
+    RecoveryPointDisk held{.disk_id = disk.disk_id,
+                           .volume_id = volume,
+                           .change_id = disk.change_id,
+                           .backing_uuid = disk.backing_uuid,
+                           .capacity = disk.capacity,
+                           .incremental = disk.incremental,
+                           .bytes_changed = disk.planned,
+                           .bytes_sent = disk.sent,
+                           .bytes_read = disk.read,
+                           .bytes_zeroed = disk.zeroed,
+                           .bytes_skipped = disk.skipped,
+                           .bytes_resumed = disk.resumed,
+                           .bytes_compared = disk.compared,
+                           .bytes_different = sum_of(disk.differences),
+                           .digest_runs = disk.digests.size(),
+                           .digest = {}};
+    for (const auto& run : disk.digests) {
+        held.bytes_verified += run.range.length;
+    }
+    return held;
+}
 
 }  // namespace
 
@@ -25,8 +57,8 @@ std::vector<joblog::StepPlan> pass_steps() {
             {"verification", "Verify what arrived", 4},      {"commit", "Commit the recovery point", 4}};
 }
 
-PassCoordinator::PassCoordinator(Collaborators& use, JobId job, VmContextId vm, bool full)
-    : use_(use), job_(std::move(job)), vm_(std::move(vm)), full_(full) {}
+PassCoordinator::PassCoordinator(Collaborators& use, JobId job, VmContextId vm, const PassOptions& options)
+    : use_(use), job_(std::move(job)), vm_(std::move(vm)), options_(options) {}
 
 RecoveryPoint PassCoordinator::run(const std::stop_token& stop) {
     const auto step = [&](const char* name,
@@ -41,6 +73,7 @@ RecoveryPoint PassCoordinator::run(const std::stop_token& stop) {
     step("verification", &PassCoordinator::verify);
     throw_if_cancelled(stop);
     use_.job_log.run_step(job_, "commit", [&](auto& context) { apply(commit(context), context, stop); });
+    forget_checkpoint(use_, vm_, job_);
     return *use_.recovery_points.of_job(job_);
 }
 
@@ -59,7 +92,7 @@ void PassCoordinator::check_source(joblog::StepContext& step, const std::stop_to
     const auto access = use_.credentials.access(found->credential_id);
     const auto now = use_.source.look_up(access, found->source.moref, found->source.instance_uuid, stop);
     machines::require_replicable(now);
-    require_unchanged_disks(use_.machines.disks(vm_), now, full_);
+    require_unchanged_disks(use_.machines.disks(vm_), now, options_.full);
     use_.machines.update_source(vm_, now);
     machine_ = *use_.machines.find(vm_);
     base_ = use_.recovery_points.latest(vm_);
@@ -68,6 +101,10 @@ void PassCoordinator::check_source(joblog::StepContext& step, const std::stop_to
         finish_applying(step, stop);
         base_ = use_.recovery_points.latest(vm_);
     }
+    if (options_.full) {
+        drop_resumable(use_, vm_);
+    }
+    plan_comparison(step);
     step.info(now.name + " is " + now.power_state + " with " + std::to_string(now.disks.size()) + " disks");
 }
 
@@ -78,7 +115,7 @@ void PassCoordinator::finish_applying(joblog::StepContext& step, const std::stop
         if (error.retryable() || error.code() == ErrorCode::cancelled) {
             throw;
         }
-        if (!full_) {
+        if (!options_.full) {
             throw error.within("the last recovery point cannot be completed")
                 .advised({.consequence = "The volumes hold a part of it and must not be used.",
                           .remedy = "Copy the machine anew with: migratekit sync start VM --full",
@@ -87,6 +124,28 @@ void PassCoordinator::finish_applying(joblog::StepContext& step, const std::stop
         // What was staged is lost, and the volumes are between two points: only a full copy makes them whole again.
         step.warn("The last recovery point cannot be completed (" + error.cause() + "): the machine is copied anew");
         use_.recovery_points.forget_all(vm_);
+    }
+}
+
+/// How much of the copy is compared with the source: everything when change tracking is not to be relied on, otherwise
+/// a sample.
+void PassCoordinator::plan_comparison(joblog::StepContext& step) {
+    compare_percent_ = 0;
+    if (options_.full || !base_) {
+        if (options_.compare) {
+            step.info("There is no recovery point to compare with: everything is sent");
+        }
+        return;
+    }
+    std::string reason = options_.compare ? "it was asked for" : machine_.compare_reason;
+    const bool lacks_change_id = std::any_of(base_->disks.begin(), base_->disks.end(),
+                                             [](const RecoveryPointDisk& disk) { return disk.change_id.empty(); });
+    if (reason.empty() && (!machine_.source.change_tracking || lacks_change_id)) {
+        reason = "change tracking does not reach back to the last recovery point";
+    }
+    compare_percent_ = reason.empty() ? std::clamp(use_.sampling.compare_percent(vm_), 0, whole) : whole;
+    if (!reason.empty()) {
+        step.info("The whole machine is compared with its copy, and only what differs is sent: " + reason);
     }
 }
 
@@ -114,17 +173,33 @@ void PassCoordinator::prepare_volumes(joblog::StepContext& step, const std::stop
 
 void PassCoordinator::open_sessions(joblog::StepContext& step, const std::stop_token& stop) {
     use_.replications.set_operation(job_, "Opening write sessions");
+    targets_.clear();
+    const auto kept = sessions_to_resume(use_, vm_, job_, base_);
+    if (!options_.full) {
+        note_kept(use_, job_, base_);
+    }
+    std::size_t resumed = 0;
     for (const auto& volume : volumes_) {
         const auto& disk = source_disk(volume.disk_id);
         // Without a recovery point there is nothing to protect: the first copy goes straight to the volume.
         const bool first = !base_.has_value();
-        sessions_.push_back(use_.volumes.open_session({.job_id = job_,
-                                                       .volume_id = volume.volume_id,
-                                                       .length = disk.capacity,
-                                                       .kind = first ? "direct" : "staged",
-                                                       .expect_zero = first,
-                                                       .expected_bytes = 0},
-                                                      stop));
+        const auto before = kept.find(volume.volume_id);
+        auto session = use_.volumes.open_session(
+            {.job_id = job_,
+             .volume_id = volume.volume_id,
+             .length = disk.capacity,
+             .kind = first ? "direct" : "staged",
+             .expect_zero = first,
+             .expected_bytes = 0,
+             .resume_of = before == kept.end() ? std::nullopt : std::optional(before->second)},
+            stop);
+        resumed += before != kept.end() && session.has_writes ? 1 : 0;
+        targets_.push_back({volume, std::move(session)});
+    }
+    close_superseded(use_, vm_, job_);
+    if (resumed > 0) {
+        step.info("Going on with what an interrupted sync left in " + std::to_string(resumed) + " of " +
+                  std::to_string(targets_.size()) + " volumes");
     }
     step.info(base_ ? "Increments are staged: the last recovery point stays whole until the commit"
                     : "First copy: written directly to the new volumes");
@@ -139,145 +214,59 @@ const SourceDisk& PassCoordinator::source_disk(const DiskId& disk) const {
     return *found;
 }
 
-contracts::PassRequest PassCoordinator::pass_request() const {
-    contracts::PassRequest request;
-    request.job_id = job_;
-    request.vcenter = use_.credentials.access(machine_.credential_id);
-    request.moref = machine_.source.moref;
-    request.instance_uuid = machine_.source.instance_uuid;
-    request.machine_name = machine_.source.name;
-    for (const auto& session : sessions_) {
-        const auto volume = std::find_if(volumes_.begin(), volumes_.end(),
-                                         [&](const auto& v) { return v.volume_id == session.volume_id; });
-        if (volume == volumes_.end()) {
-            throw Error(ErrorCode::internal, "the Volume Daemon opened a session for a volume that nobody asked for");
-        }
-        contracts::PassDisk disk;
-        disk.disk_id = volume->disk_id;
-        disk.target_uri = session.nbd_uri;
-        disk.target_is_zero = session.target_is_zero;
-        if (base_ && !full_) {
-            for (const auto& held : base_->disks) {
-                if (held.disk_id == disk.disk_id) {
-                    disk.base_change_id = held.change_id;
-                    disk.base_backing_uuid = held.backing_uuid;
-                    disk.base_capacity = held.capacity;
-                }
-            }
-        }
-        request.disks.push_back(std::move(disk));
-    }
-    return request;
-}
-
 void PassCoordinator::copy(joblog::StepContext& step, const std::stop_token& stop) {
-    // The snapshot is in the ledger before anybody can create it (decision 5).
-    const auto entry =
-        use_.ledger.intend(ledger::Site::source, "vsphere_snapshot", source_snapshot_name(job_), vm_, job_);
-    use_.source.start_pass(pass_request(), stop);
-    const auto last = follow_copy(step, stop);
-    if (last.state == "completed") {
-        if (!last.result) {
-            throw Error(ErrorCode::internal, "the VMA reported a completed pass without a result")
-                .advised(last_point_is_safe);
+    const auto order = [&](int attempt) {
+        if (attempt > 1) {
+            refresh_sessions(use_, job_, targets_, stop);
         }
-        require_every_disk(*last.result);
-        // The engine reports success only after it saw the snapshot gone.
-        use_.ledger.gone(entry);
-        result_ = last.result;
-        use_.source.forget_pass(job_);
-        return;
-    }
-    if (last.state == "cancelled") {
-        throw Error(ErrorCode::cancelled, "the copy was stopped", last_point_is_safe);
-    }
-    if (last.error) {
-        throw contracts::error_from(*last.error).within("copying " + machine_.source.name).advised(last_point_is_safe);
-    }
-    throw Error(ErrorCode::unavailable,
-                "the replication engine at the VMware site ended without a result (" + last.state + ")")
-        .advised(last_point_is_safe);
-}
-
-/// A disk that is missing in the answer must not be missing in the recovery point without a word (DD 28).
-void PassCoordinator::require_every_disk(const contracts::PassResult& result) const {
-    const auto has = [&](const DiskId& id) {
-        return std::count_if(result.disks.begin(), result.disks.end(),
-                             [&](const auto& d) { return d.disk_id == id; }) == 1;
+        auto request = make_pass_request(use_, job_, machine_, targets_, base_ && !options_.full ? &*base_ : nullptr);
+        request.compare_percent = compare_percent_;
+        request.priority = options_.priority;
+        request.bytes_per_second = options_.bytes_per_second;
+        return request;
     };
-    const bool complete = std::all_of(volumes_.begin(), volumes_.end(), [&](const auto& v) { return has(v.disk_id); });
-    if (!complete || result.disks.size() != volumes_.size()) {
-        throw Error(ErrorCode::internal, "the VMA reported a completed pass of other disks than were asked for")
-            .advised(last_point_is_safe);
+    result_ = CopyRun(use_, job_, vm_, step, order).run(stop);
+    note_differences(step);
+}
+
+/// Where change tracking was silent although something had changed: what it says next cannot be relied on either.
+void PassCoordinator::note_differences(joblog::StepContext& step) {
+    std::string text;
+    for (const auto& disk : result_->disks) {
+        const auto different = sum_of(disk.differences);
+        if (different > 0 && disk.incremental) {
+            text += (text.empty() ? "" : "; ") + std::string("change tracking missed ") + std::to_string(different) +
+                    " bytes in " + disk.disk_id.value;
+        } else if (disk.compared > 0 && !disk.incremental) {
+            step.info(disk.disk_id.value + ": " + format_bytes(different) + " of " + format_bytes(disk.compared) +
+                      " differed from the copy");
+        }
+    }
+    missed_ = text;
+    if (!text.empty()) {
+        use_.machines.set_compare_reason(vm_, text);
+        step.finish_with_warning(text + "; they were sent. The next sync compares the whole machine");
     }
 }
 
-contracts::PassProgress PassCoordinator::follow_copy(joblog::StepContext& step, const std::stop_token& stop) {
-    std::string last_stage;
-    auto last_answer = steady_clock::now();
-    std::optional<steady_clock::time_point> stopping_since;
-    bool is_told = false;
-    for (;;) {
-        if (!stopping_since && (stop.stop_requested() || use_.job_log.is_cancel_requested(job_))) {
-            stopping_since = steady_clock::now();
-            step.info("Stopping the copy");
-        }
-        try {
-            if (stopping_since && !is_told) {
-                use_.source.stop_pass(job_);
-                is_told = true;
-            }
-            const auto progress = use_.source.progress(job_, {});
-            last_answer = steady_clock::now();
-            note_progress(progress, step, last_stage);
-            if (progress.state != "running") {
-                return progress;
-            }
-        } catch (const Error& error) {
-            if (!error.retryable() || steady_clock::now() - last_answer > use_.pacing.heartbeat_limit) {
-                throw error.within("following the copy").advised(last_point_is_safe);
-            }
-        }
-        if (stopping_since && steady_clock::now() - *stopping_since > use_.pacing.stop_limit) {
-            throw Error(ErrorCode::cancelled, "the copy was stopped, but has not ended yet", last_point_is_safe);
-        }
-        pause(use_.pacing.poll, stopping_since ? std::stop_token{} : stop);
-    }
-}
-
-const contracts::Volume& PassCoordinator::volume_of(const DiskId& disk) const {
-    const auto found = std::find_if(volumes_.begin(), volumes_.end(), [&](const auto& v) { return v.disk_id == disk; });
-    if (found == volumes_.end()) {
-        throw Error(ErrorCode::internal, disk.value + " has no volume in this pass");
+const PassTarget& PassCoordinator::target_of(const DiskId& disk) const {
+    const auto found =
+        std::find_if(targets_.begin(), targets_.end(), [&](const auto& t) { return t.volume.disk_id == disk; });
+    if (found == targets_.end()) {
+        throw Error(ErrorCode::internal, disk.value + " has no write session in this pass");
     }
     return *found;
-}
-
-void PassCoordinator::note_progress(const contracts::PassProgress& progress, joblog::StepContext& step,
-                                    std::string& last_stage) {
-    use_.replications.set_progress(job_, progress);
-    for (const auto& disk : progress.disks) {
-        use_.machines.set_disk_progress(vm_, disk.disk_id, disk.total_bytes, disk.done_bytes);
-    }
-    if (!progress.stage.empty() && progress.stage != last_stage) {
-        last_stage = progress.stage;
-        step.detail(progress.stage);
-    }
-    step.progress(progress.percent / 100.0);
 }
 
 void PassCoordinator::verify(joblog::StepContext& step, const std::stop_token& stop) {
     use_.replications.set_operation(job_, "Verifying");
     Bytes compared = 0;
     for (const auto& disk : result_->disks) {
-        const auto& volume = volume_of(disk.disk_id);
-        const auto session = std::find_if(sessions_.begin(), sessions_.end(),
-                                          [&](const auto& s) { return s.volume_id == volume.volume_id; });
-        if (session == sessions_.end()) {
-            throw Error(ErrorCode::internal, disk.disk_id.value + " has no write session in this pass");
-        }
-        const auto wrong = use_.volumes.verify(session->session_id, disk.digests, stop);
+        const auto& target = target_of(disk.disk_id);
+        const auto wrong = use_.volumes.verify(target.session.session_id, disk.digests, stop);
         if (!wrong.empty()) {
+            // Nobody may go on with this.
+            forget_kept(use_, job_);
             throw Error(ErrorCode::corrupt,
                         disk.disk_id.value + ": " + std::to_string(wrong.size()) +
                             " ranges on the target differ from what was read at the source, the first at byte " +
@@ -300,21 +289,24 @@ RecoveryPoint PassCoordinator::commit(joblog::StepContext& step) {
     point.job_id = job_;
     point.snapshot_time = from_ms(result_->snapshot_time_ms);
     point.consistency = result_->consistency;
+    point.bytes_wire = result_->wire_bytes;
     for (const auto& disk : result_->disks) {
-        point.disks.push_back({.disk_id = disk.disk_id,
-                               .volume_id = volume_of(disk.disk_id).volume_id,
-                               .change_id = disk.change_id,
-                               .backing_uuid = disk.backing_uuid,
-                               .capacity = disk.capacity,
-                               .incremental = disk.incremental,
-                               .bytes_changed = disk.planned,
-                               .bytes_sent = disk.sent,
-                               .digest = {}});
+        point.disks.push_back(point_disk(disk, target_of(disk.disk_id).volume.volume_id));
         if (!disk.full_copy_reason.empty()) {
-            step.info(disk.disk_id.value + " was copied in full: " + disk.full_copy_reason);
+            step.info(disk.disk_id.value +
+                      (disk.compared > 0 ? " was compared as a whole: " : " was copied in full: ") +
+                      disk.full_copy_reason);
         }
     }
-    use_.database->transact([&](db::Session& session) { use_.recovery_points.commit(session, point); });
+    use_.database->transact([&](db::Session& session) {
+        use_.recovery_points.commit(session, point);
+        use_.machines.set_compare_reason(session, vm_, missed_);
+        if (compare_percent_ == whole) {
+            use_.machines.set_verified(session, vm_, machines::Verified{point.snapshot_time, "identical", whole});
+        } else if (options_.full) {
+            use_.machines.set_verified(session, vm_, std::nullopt);
+        }
+    });
     step.info("The recovery point is recorded");
     return *use_.recovery_points.of_job(job_);
 }
@@ -340,10 +332,6 @@ void PassCoordinator::apply(const RecoveryPoint& point, joblog::StepContext& ste
     // In this order, so that a process that dies in between repeats both.
     use_.machines.set_last_sync(vm_, point.snapshot_time);
     use_.recovery_points.mark_applied(point.id, digests);
-}
-
-std::vector<std::string> PassCoordinator::clean_up() {
-    return clean_up_pass(use_, job_, vm_);
 }
 
 }  // namespace mk::replication

@@ -16,6 +16,8 @@
 #include "control/joblog/job_log.hpp"
 #include "control/machines/machine.hpp"
 #include "control/replication/collaborators.hpp"
+#include "control/replication/pass_options.hpp"
+#include "control/replication/pass_request.hpp"
 
 namespace mk::replication {
 
@@ -24,39 +26,38 @@ std::vector<joblog::StepPlan> pass_steps();
 
 class PassCoordinator {
   public:
-    PassCoordinator(Collaborators& use, JobId job, VmContextId vm, bool full);
+    PassCoordinator(Collaborators& use, JobId job, VmContextId vm, const PassOptions& options);
 
-    /// Runs all steps. Throws what failed; then every session of the pass is aborted (best effort, said in the log).
+    /// Runs all steps. Throws what failed; what arrived is kept for the next pass until clean_up_pass() or
+    /// abandon_pass() decides (kept_sessions.hpp).
     RecoveryPoint run(const std::stop_token& stop);
     /// After a crash between commit record and last applied byte: finishes the apply. Idempotent.
     void apply(const RecoveryPoint& point, joblog::StepContext& step, const std::stop_token& stop);
-    /// After a failure: see clean_up_pass().
-    std::vector<std::string> clean_up();
 
   private:
     void throw_if_cancelled(const std::stop_token& stop) const;
     void check_source(joblog::StepContext& step, const std::stop_token& stop);
     void finish_applying(joblog::StepContext& step, const std::stop_token& stop);
+    void plan_comparison(joblog::StepContext& step);
     void prepare_volumes(joblog::StepContext& step, const std::stop_token& stop);
     void open_sessions(joblog::StepContext& step, const std::stop_token& stop);
     void copy(joblog::StepContext& step, const std::stop_token& stop);
-    contracts::PassProgress follow_copy(joblog::StepContext& step, const std::stop_token& stop);
-    void require_every_disk(const contracts::PassResult& result) const;
-    const contracts::Volume& volume_of(const DiskId& disk) const;
-    void note_progress(const contracts::PassProgress& progress, joblog::StepContext& step, std::string& last_stage);
+    void note_differences(joblog::StepContext& step);
+    const PassTarget& target_of(const DiskId& disk) const;
     void verify(joblog::StepContext& step, const std::stop_token& stop);
     RecoveryPoint commit(joblog::StepContext& step);
-    contracts::PassRequest pass_request() const;
     const SourceDisk& source_disk(const DiskId& disk) const;
 
     Collaborators& use_;
     JobId job_;
     VmContextId vm_;
-    bool full_;
+    PassOptions options_;
     machines::Machine machine_;
     std::optional<RecoveryPoint> base_;
     std::vector<contracts::Volume> volumes_;
-    std::vector<contracts::WriteSession> sessions_;
+    std::vector<PassTarget> targets_;
+    int compare_percent_ = 0;
+    std::string missed_;  ///< what change tracking was found not to know, for people
     std::optional<contracts::PassResult> result_;
 };
 

@@ -24,11 +24,11 @@ void ReplicationRepository::set_operation(const JobId& job, const std::string& o
 void ReplicationRepository::set_progress(const JobId& job, const contracts::PassProgress& progress) {
     database_->execute(
         "UPDATE replication_jobs SET current_operation = :operation, vma_sync_type = :sync_type,"
-        " replication_type = CASE WHEN :sync_type2 = '' THEN replication_type ELSE :sync_type3 END, vma_eta_seconds = "
-        ":eta,"
-        " bytes_total = :total, bytes_done = :done, bytes_sent = :sent, bytes_zeroed = :zeroed, bytes_per_second = "
-        ":rate,"
-        " heartbeat_ms = :heartbeat WHERE job_id = :job",
+        " replication_type = CASE WHEN :sync_type2 = '' OR replication_type = 'verification' THEN replication_type"
+        " ELSE :sync_type3 END, vma_eta_seconds = :eta,"
+        " bytes_total = :total, bytes_done = :done, bytes_sent = :sent, bytes_zeroed = :zeroed, bytes_wire = :wire,"
+        " bytes_per_second = :rate, bottleneck = :bottleneck, attempt = :attempt, heartbeat_ms = :heartbeat"
+        " WHERE job_id = :job",
         {{"operation", progress.stage},
          {"sync_type", progress.sync_type},
          {"sync_type2", progress.sync_type},
@@ -38,7 +38,10 @@ void ReplicationRepository::set_progress(const JobId& job, const contracts::Pass
          {"done", static_cast<std::int64_t>(progress.done_bytes)},
          {"sent", static_cast<std::int64_t>(progress.sent_bytes)},
          {"zeroed", static_cast<std::int64_t>(progress.zeroed_bytes)},
+         {"wire", static_cast<std::int64_t>(progress.wire_bytes)},
          {"rate", static_cast<std::int64_t>(progress.bytes_per_second)},
+         {"bottleneck", progress.bottleneck},
+         {"attempt", std::int64_t{progress.attempt}},
          {"heartbeat", progress.heartbeat_ms},
          {"job", job.value}});
 }
@@ -59,9 +62,8 @@ std::optional<ReplicationJob> ReplicationRepository::find(const JobId& job) cons
     const auto row = database_->query_one(
         "SELECT job_id, vm_context_id, replication_type, status, current_operation, vma_sync_type, vma_eta_seconds, "
         "bytes_total,"
-        " bytes_done, bytes_sent, bytes_zeroed, bytes_per_second, heartbeat_ms, created_ms, completed_ms FROM "
-        "replication_jobs"
-        " WHERE job_id = :job",
+        " bytes_done, bytes_sent, bytes_zeroed, bytes_wire, bytes_per_second, bottleneck, attempt, heartbeat_ms,"
+        " created_ms, completed_ms FROM replication_jobs WHERE job_id = :job",
         {{"job", job.value}});
     if (!row) {
         return std::nullopt;
@@ -79,7 +81,10 @@ std::optional<ReplicationJob> ReplicationRepository::find(const JobId& job) cons
     found.bytes_done = bytes("bytes_done");
     found.bytes_sent = bytes("bytes_sent");
     found.bytes_zeroed = bytes("bytes_zeroed");
+    found.bytes_wire = bytes("bytes_wire");
     found.bytes_per_second = bytes("bytes_per_second");
+    found.bottleneck = row->text("bottleneck");
+    found.attempt = static_cast<int>(row->number("attempt"));
     if (const auto ms = row->number_or_null("heartbeat_ms")) {
         found.heartbeat = from_ms(*ms);
     }

@@ -16,7 +16,7 @@ namespace mk::replication {
 struct ReplicationJob {
     JobId job_id;
     VmContextId vm_context_id;
-    std::string replication_type;   ///< "initial" until detected otherwise, then "incremental"
+    std::string replication_type;   ///< "initial" until detected otherwise, then "incremental"; "verification"
     std::string status;             ///< replicating, completed, failed, cancelled
     std::string current_operation;  ///< the stage; ends as "Completed" or "Failed"
     std::string vma_sync_type;
@@ -25,7 +25,10 @@ struct ReplicationJob {
     Bytes bytes_done = 0;
     Bytes bytes_sent = 0;
     Bytes bytes_zeroed = 0;
+    Bytes bytes_wire = 0;  ///< on the way to the target, after compression
     Bytes bytes_per_second = 0;
+    std::string bottleneck;  ///< "read", "tunnel", "write" or ""
+    int attempt = 1;         ///< of the copy; more than 1 when it was interrupted and went on
     std::optional<Instant> heartbeat;
     Instant created{};
     std::optional<Instant> completed;

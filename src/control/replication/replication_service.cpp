@@ -1,12 +1,20 @@
 #include "control/replication/replication_service.hpp"
 
+#include "base/json_fields.hpp"
+#include "base/log.hpp"
+#include "base/retry.hpp"
+#include "control/replication/kept_sessions.hpp"
 #include "control/replication/pass_cleanup.hpp"
+#include "control/replication/verification.hpp"
 
 namespace mk::replication {
 
 namespace {
 
 constexpr const char* deletion_step = "volume-deletion";
+constexpr const char* expiry_step = "session-closing";
+/// The machine's reason for its state, which is to be the same after the job.
+constexpr const char* reason_key = "status_reason";
 
 Advice still_managed(const VmContextId& vm) {
     return {.consequence = "The machine is still managed; volumes of its copy may have been deleted.",
@@ -18,24 +26,60 @@ MachineStatus status_during(const std::optional<RecoveryPoint>& base) {
     return base ? MachineStatus::replicating : MachineStatus::initial_sync;
 }
 
+std::string operation_of(const PassOptions& options) {
+    return options.full ? "full-sync" : options.compare ? "compare-sync" : "sync";
+}
+
+Error restarted_during(const std::string& what, Advice advice) {
+    return Error(ErrorCode::unavailable, "the OMA service was restarted during this " + what, std::move(advice));
+}
+
 }  // namespace
 
 ReplicationService::ReplicationService(Collaborators use) : use_(std::move(use)), runner_(use_.pacing.record_pause) {}
 
-JobId ReplicationService::start(const VmContextId& vm, bool full, const std::string& owner) {
+JobId ReplicationService::start(const VmContextId& vm, const PassOptions& options, const std::string& owner) {
+    check_options(options);
     const auto base = use_.recovery_points.latest(vm);
-    const auto type = base && !full ? "incremental" : "initial";
     const joblog::JobStart start{.type = JobType::migration,
-                                 .operation = full ? "full-sync" : "sync",
+                                 .operation = operation_of(options),
                                  .owner = owner,
                                  .vm_context_id = vm,
-                                 .metadata = full ? "{\"full\":true}" : "{\"full\":false}",
+                                 .metadata = json::dump(to_json(options)),
                                  .steps = pass_steps()};
-    const auto job = use_.machines.begin(
-        vm, full ? MachineAction::full_sync : MachineAction::sync, status_during(base), start,
-        [&](db::Session& session, const JobId& id) { use_.replications.add(session, id, vm, type); });
+    const auto job = begin(vm, options.full ? MachineAction::full_sync : MachineAction::sync, status_during(base),
+                           start, base && !options.full ? "incremental" : "initial");
+    launch(job, vm, [this, job, vm, options](const std::stop_token& stop) { run(job, vm, options, stop); });
+    return job;
+}
+
+JobId ReplicationService::verify(const VmContextId& vm, int percent, const std::string& owner) {
+    if (percent < 1 || percent > 100) {
+        throw Error(ErrorCode::invalid, std::to_string(percent) + " % of a machine cannot be compared",
+                    {.consequence = "Nothing was changed.", .remedy = "Ask for 1 to 100 %.", .retry_safe = true});
+    }
+    const joblog::JobStart start{.type = JobType::verification,
+                                 .operation = "verify",
+                                 .owner = owner,
+                                 .vm_context_id = vm,
+                                 .metadata = json::dump(Json{{"percent", percent}}),
+                                 .steps = verification_steps()};
+    const auto job = begin(vm, MachineAction::verify, {}, start, "verification");
+    launch(job, vm,
+           [this, job, vm, percent](const std::stop_token& stop) { run_verification(job, vm, percent, stop); });
+    return job;
+}
+
+JobId ReplicationService::begin(const VmContextId& vm, MachineAction action, std::optional<MachineStatus> during,
+                                const joblog::JobStart& start, const std::string& type) {
+    return use_.machines.begin(vm, action, during, start, [&](db::Session& session, const JobId& id) {
+        use_.replications.add(session, id, vm, type);
+    });
+}
+
+void ReplicationService::launch(const JobId& job, const VmContextId& vm, joblog::JobRunner::Work work) {
     try {
-        runner_.start(job, [this, job, vm, full](const std::stop_token& stop) { run(job, vm, full, stop); });
+        runner_.start(job, std::move(work));
     } catch (const Error& error) {
         // Nothing was touched yet: back to where the machine was.
         const auto before = use_.machines.status_before(job).value_or(MachineStatus::failed);
@@ -44,7 +88,6 @@ JobId ReplicationService::start(const VmContextId& vm, bool full, const std::str
         });
         throw;
     }
-    return job;
 }
 
 void ReplicationService::cancel(const JobId& job) {
@@ -55,9 +98,10 @@ void ReplicationService::cancel(const JobId& job) {
     runner_.cancel(job);
 }
 
-void ReplicationService::run(const JobId& job, const VmContextId& vm, bool full, const std::stop_token& stop) {
+void ReplicationService::run(const JobId& job, const VmContextId& vm, const PassOptions& options,
+                             const std::stop_token& stop) {
     try {
-        PassCoordinator(use_, job, vm, full).run(stop);
+        PassCoordinator(use_, job, vm, options).run(stop);
     } catch (const std::exception& caught) {
         return fail(job, vm, as_error(caught));
     }
@@ -91,11 +135,57 @@ void ReplicationService::fail(const JobId& job, const VmContextId& vm, const Err
             use_.job_log.log(job, joblog::Level::warn,
                              "The recovery point is recorded; applying it goes on with the next sync");
         }
+        if (error.code() == ErrorCode::corrupt) {
+            forget_kept(use_, job);
+        }
+        for (const auto& left : clean_up_pass(use_, job, vm)) {
+            use_.job_log.log(job, joblog::Level::warn, "Not cleaned up yet, the next sync does it: " + left);
+        }
+        if (keeps_sessions(use_, job)) {
+            use_.job_log.log(job, joblog::Level::info, "What arrived is kept: the next sync goes on with it");
+        }
+        const bool cancelled = error.code() == ErrorCode::cancelled;
+        use_.machines.end_job(vm, job, status_after(vm, error), error.cause(), &error, [&](db::Session& session) {
+            use_.replications.end(session, job, cancelled ? "cancelled" : "failed", cancelled ? "Stopped" : "Failed",
+                                  error.full_text());
+        });
+    });
+}
+
+void ReplicationService::run_verification(const JobId& job, const VmContextId& vm, int percent,
+                                          const std::stop_token& stop) {
+    try {
+        Verification(use_, job, vm, percent).run(stop);
+    } catch (const std::exception& caught) {
+        return fail_verification(job, vm, as_error(caught));
+    }
+    conclude_verification(job, vm);
+}
+
+/// The verdict is in the job's metadata; job and machine show it from the same moment.
+void ReplicationService::conclude_verification(const JobId& job, const VmContextId& vm) {
+    runner_.insist(job, [&] {
+        const auto found = use_.job_log.recall(job, verification_key);
+        const machines::Verified verified{.when = from_ms(json::require<std::int64_t>(found, "snapshot_ms")),
+                                          .verdict = json::require<std::string>(found, "verdict"),
+                                          .percent = json::require<int>(found, "percent")};
+        use_.machines.end_job(vm, job, MachineStatus::ready_for_failover, {}, nullptr, [&](db::Session& session) {
+            use_.machines.set_verified(session, vm, verified);
+            if (verified.verdict != "identical") {
+                use_.machines.set_compare_reason(session, vm, "a verification found differences");
+            }
+            use_.replications.end(session, job, "completed", "Completed", "");
+        });
+    });
+}
+
+void ReplicationService::fail_verification(const JobId& job, const VmContextId& vm, const Error& error) {
+    runner_.insist(job, [&] {
         for (const auto& left : clean_up_pass(use_, job, vm)) {
             use_.job_log.log(job, joblog::Level::warn, "Not cleaned up yet, the next sync does it: " + left);
         }
         const bool cancelled = error.code() == ErrorCode::cancelled;
-        use_.machines.end_job(vm, job, status_after(vm, error), error.cause(), &error, [&](db::Session& session) {
+        use_.machines.end_job(vm, job, MachineStatus::ready_for_failover, {}, &error, [&](db::Session& session) {
             use_.replications.end(session, job, cancelled ? "cancelled" : "failed", cancelled ? "Stopped" : "Failed",
                                   error.full_text());
         });
@@ -113,6 +203,9 @@ bool ReplicationService::remove(const VmContextId& vm, bool keep_volumes, const 
     try {
         const auto machine = use_.machines.find(vm);
         const bool is_committed = machine && machine->status == MachineStatus::committed;
+        if (!is_committed) {
+            drop_resumable(use_, vm);
+        }
         if (is_committed || keep_volumes) {
             use_.job_log.skip_step(job, deletion_step,
                                    is_committed ? "the volumes belong to the machine in the cloud" : "they are kept");
@@ -156,33 +249,111 @@ void ReplicationService::fail_removal(const JobId& job, const VmContextId& vm, c
     });
 }
 
-void ReplicationService::settle_interrupted() {
-    for (const auto& job : use_.job_log.list({}, true, 1000)) {
-        if (job.type == JobType::migration) {
-            runner_.start(job.id, [this, job](const std::stop_token&) { settle(job); });
-        } else if (job.operation == machines::removal_operation) {
-            runner_.start(job.id, [this, job](const std::stop_token&) {
-                fail_removal(job.id, job.vm_context_id,
-                             Error(ErrorCode::unavailable, "the OMA service was restarted during this removal",
-                                   still_managed(job.vm_context_id)));
-            });
+void ReplicationService::drop_expired() {
+    for (const auto& machine : use_.machines.list()) {
+        if (!machine.current_job.empty() || !has_expired_sessions(use_, machine.id)) {
+            continue;
+        }
+        try {
+            drop_expired(machine);
+        } catch (const std::exception& error) {
+            // One that cannot be asked now must not keep the others waiting.
+            log::warn("vm={} what an interrupted sync kept cannot be dropped now: {}", machine.id.value,
+                      as_error(error).full_text());
         }
     }
 }
 
+/// A job of its own: it goes through the machine's gate, so that no pass can begin to go on with what is dropped.
+void ReplicationService::drop_expired(const machines::Machine& machine) {
+    const auto& vm = machine.id;
+    const joblog::JobStart start{.type = JobType::cleanup,
+                                 .operation = machines::expiry_operation,
+                                 .owner = "timer",
+                                 .vm_context_id = vm,
+                                 .metadata = json::dump(Json{{reason_key, machine.status_reason}}),
+                                 .steps = {{expiry_step, "Close the sessions of an interrupted sync", 1}}};
+    const auto job = use_.machines.begin(vm, MachineAction::sync, {}, start);
+    std::optional<Error> failure;
+    try {
+        use_.job_log.run_step(job, expiry_step, [&](joblog::StepContext& step) {
+            step.info("It was interrupted long ago, and nobody went on with it");
+            drop_resumable(use_, vm);
+        });
+    } catch (const std::exception& caught) {
+        failure = as_error(caught);
+    }
+    end_expiry(job, vm, failure ? &*failure : nullptr);
+}
+
+void ReplicationService::end_expiry(const JobId& job, const VmContextId& vm, const Error* error) {
+    runner_.insist(job, [&] {
+        const auto before = use_.machines.status_before(job).value_or(MachineStatus::failed);
+        const auto reason = use_.job_log.recall(job, reason_key);
+        use_.machines.end_job(vm, job, before, reason.is_string() ? reason.get<std::string>() : "", error);
+    });
+}
+
+void ReplicationService::start_timer() {
+    timer_ = std::jthread([this](const std::stop_token& stop) {
+        do {
+            try {
+                drop_expired();
+            } catch (const std::exception& error) {
+                log::warn("the timer of interrupted syncs could not look: {}", error.what());
+            }
+        } while (pause(use_.pacing.timer_interval, stop));
+    });
+}
+
+void ReplicationService::settle_interrupted() {
+    for (const auto& job : use_.job_log.list({}, true, 1000)) {
+        if (is_ours(job)) {
+            // On threads of their own: cleaning up may wait for the VMware site.
+            runner_.start(job.id, [this, job](const std::stop_token&) { settle(job); });
+        }
+    }
+}
+
+bool ReplicationService::is_ours(const joblog::Job& job) {
+    return job.type == JobType::migration || job.type == JobType::verification ||
+           job.operation == machines::removal_operation || job.operation == machines::expiry_operation;
+}
+
 void ReplicationService::settle(const joblog::Job& job) {
+    const auto& vm = job.vm_context_id;
+    if (job.type == JobType::migration) {
+        return settle_pass(job);
+    }
+    if (job.operation == machines::removal_operation) {
+        return fail_removal(job.id, vm, restarted_during("removal", still_managed(vm)));
+    }
+    const auto error = restarted_during(
+        "operation", {.consequence = "Nothing was changed.", .remedy = "Start it again.", .retry_safe = true});
+    if (job.operation == machines::expiry_operation) {
+        return end_expiry(job.id, vm, &error);
+    }
+    if (use_.job_log.recall(job.id, verification_key).is_object()) {
+        clean_up_pass(use_, job.id, vm);
+        use_.job_log.complete_interrupted_step(job.id, "result");
+        return conclude_verification(job.id, vm);
+    }
+    fail_verification(job.id, vm, error);
+}
+
+void ReplicationService::settle_pass(const joblog::Job& job) {
     try {
         const auto point = use_.recovery_points.of_job(job.id);
         if (!point) {
-            throw Error(ErrorCode::unavailable, "the OMA service was restarted during this sync",
-                        {.consequence = "The last recovery point is unchanged.",
-                         .remedy = "Start the sync again.",
-                         .retry_safe = true});
+            throw restarted_during("sync", {.consequence = "The last recovery point is unchanged.",
+                                            .remedy = "Start the sync again.",
+                                            .retry_safe = true});
         }
         if (!point->applied) {
             joblog::StepContext step(use_.job_log, job.id, static_cast<int>(pass_steps().size()), "commit");
             step.info("Continuing after a restart: applying the recorded recovery point");
-            PassCoordinator(use_, job.id, job.vm_context_id, false).apply(*point, step, {});
+            PassCoordinator(use_, job.id, job.vm_context_id, {}).apply(*point, step, {});
+            forget_checkpoint(use_, job.vm_context_id, job.id);
         }
         use_.job_log.complete_interrupted_step(job.id, "commit");
     } catch (const std::exception& caught) {
@@ -192,6 +363,10 @@ void ReplicationService::settle(const joblog::Job& job) {
 }
 
 void ReplicationService::stop() {
+    if (timer_.joinable()) {
+        timer_.request_stop();
+        timer_.join();
+    }
     runner_.stop();
 }
 

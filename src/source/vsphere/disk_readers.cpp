@@ -19,37 +19,59 @@ constexpr std::chrono::seconds probe_limit{10};
 /// OUTPUT").
 constexpr std::string_view vddk_is_loaded = "vddk_library_version=";
 
-/// nbdkit and the connection to it; the connection goes first.
+/// Calls an action of a reader; NBD carries an errno at most, nbdkit's own words say what happened.
+template <typename Action>
+auto told(const NbdkitProcess& process, Action action) {
+    const auto with_words = [&](const Error& error) {
+        const auto words = process.last_words();
+        return error.code() == ErrorCode::cancelled || words.empty()
+                   ? error
+                   : Error(error.code(), error.cause() + " (" + words + ")", error.advice())
+                         .with_native(error.native());
+    };
+    try {
+        return action();
+    } catch (const block::ReadFailure& failure) {
+        throw block::ReadFailure(with_words(failure), failure.range());
+    } catch (const Error& error) {
+        throw Error(with_words(error));
+    }
+}
+
+/// Keeps nbdkit running as long as it is used.
+class NbdkitChannel : public block::ReadChannel {
+  public:
+    NbdkitChannel(std::shared_ptr<NbdkitProcess> process, std::unique_ptr<block::ReadChannel> channel)
+        : process_(std::move(process)), channel_(std::move(channel)) {}
+    void request(Range range) override { channel_->request(range); }
+    Reply receive(const std::stop_token& stop) override {
+        return told(*process_, [&] { return channel_->receive(stop); });
+    }
+    std::size_t in_flight() const override { return channel_->in_flight(); }
+
+  private:
+    const std::shared_ptr<NbdkitProcess> process_;  // the connection goes first
+    const std::unique_ptr<block::ReadChannel> channel_;
+};
+
 class NbdkitReader : public block::BlockSource {
   public:
-    explicit NbdkitReader(std::unique_ptr<NbdkitProcess> process) : process_(std::move(process)) {
-        told([&] { source_ = block::open_nbd_source(process_->uri(), {.max_request = 2 * MiB}); });
-    }
+    NbdkitReader(std::shared_ptr<NbdkitProcess> process, const std::stop_token& stop)
+        : process_(std::move(process)), source_(told(*process_, [&] {
+              return block::open_nbd_source(process_->uri(), {.max_request = 2 * MiB}, stop);
+          })) {}
     Bytes capacity() const override { return source_->capacity(); }
     Bytes max_request() const override { return source_->max_request(); }
-    void read(Bytes offset, std::span<std::byte> buffer, const std::stop_token& stop) override {
-        told([&] { source_->read(offset, buffer, stop); });
+    std::unique_ptr<block::ReadChannel> open_channel(const std::stop_token& stop) override {
+        return std::make_unique<NbdkitChannel>(process_, told(*process_, [&] { return source_->open_channel(stop); }));
     }
     std::vector<block::Extent> extents(Range range, const std::stop_token& stop) override {
         return source_->extents(range, stop);
     }
 
   private:
-    /// NBD carries an errno at most; nbdkit's own words say what happened.
-    void told(const std::function<void()>& action) {
-        try {
-            action();
-        } catch (const Error& error) {
-            const auto words = process_->last_words();
-            if (error.code() == ErrorCode::cancelled || words.empty()) {
-                throw;
-            }
-            throw Error(error.code(), error.cause() + " (" + words + ")", error.advice()).with_native(error.native());
-        }
-    }
-
-    std::unique_ptr<NbdkitProcess> process_;
-    std::unique_ptr<block::BlockSource> source_;
+    const std::shared_ptr<NbdkitProcess> process_;  // the connections go first
+    const std::unique_ptr<block::BlockSource> source_;
 };
 
 bool plugin_works(const std::vector<std::string>& command, std::string_view expected = {}) {
@@ -100,15 +122,14 @@ std::shared_ptr<ReconnectingSource> DiskReaders::open(const ReaderTarget& target
         [this](const Error& failure, int attempt, const std::stop_token& repair_stop) {
             repair_session(failure, attempt, repair_stop);
         }};
-    return std::make_shared<ReconnectingSource>(target.file_name, target.capacity, std::move(hooks), session_->pacing(),
-                                                stop);
+    return ReconnectingSource::open(target.file_name, target.capacity, std::move(hooks), session_->pacing(), stop);
 }
 
 std::unique_ptr<block::BlockSource> DiskReaders::start_reader(const ReaderTarget& target, const std::stop_token& stop) {
     const auto number = std::to_string(next_reader_.fetch_add(1));
     const ReaderFiles files{folder_.file("r" + number + ".sock"), folder_.file("r" + number + ".pid")};
-    auto process = std::make_unique<NbdkitProcess>(target.file_name, command_for(target, files), files, stop);
-    return std::make_unique<NbdkitReader>(std::move(process));
+    auto process = std::make_shared<NbdkitProcess>(target.file_name, command_for(target, files), files, stop);
+    return std::make_unique<NbdkitReader>(std::move(process), stop);
 }
 
 std::vector<std::string> DiskReaders::command_for(const ReaderTarget& target, const ReaderFiles& files) {

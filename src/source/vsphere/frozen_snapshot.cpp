@@ -16,8 +16,8 @@ class SharedReader : public block::BlockSource {
     explicit SharedReader(std::shared_ptr<ReconnectingSource> source) : source_(std::move(source)) {}
     Bytes capacity() const override { return source_->capacity(); }
     Bytes max_request() const override { return source_->max_request(); }
-    void read(Bytes offset, std::span<std::byte> buffer, const std::stop_token& stop) override {
-        source_->read(offset, buffer, stop);
+    std::unique_ptr<block::ReadChannel> open_channel(const std::stop_token& stop) override {
+        return source_->open_channel(stop);
     }
     std::vector<block::Extent> extents(Range range, const std::stop_token& stop) override {
         return source_->extents(range, stop);

@@ -1,6 +1,7 @@
 #pragma once
-// A volume as the daemon reads and writes it: a block device, or a regular file in tests. Aligned transfers bypass the
-// page cache where the device allows it, others go through it; the kernel keeps both views of one device coherent.
+// A volume as the daemon reads and writes it: a block device, or a regular file (an overlay's data; a volume in tests).
+// Long runs of whole pages bypass the page cache where the device allows it, the rest goes through it; the kernel keeps
+// both views of one device coherent as long as no page is written both ways at once, so single sectors never bypass it.
 // Reads and writes of different threads may overlap. Errors: external (I/O, with the errno text), exhausted (no space),
 // not_found.
 
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "os/file.hpp"
+#include "target/volumes/export_backend.hpp"
 
 namespace mk::volumes {
 
@@ -39,9 +41,15 @@ class BlockDevice {
     Bytes size() const { return size_; }
     const std::string& path() const { return path_; }
     void read(Bytes offset, std::span<std::byte> buffer) const;
+    /// What is long and can go directly does: the memory must lie as far behind a page's start as `offset` does.
     void write(Bytes offset, std::span<const std::byte> data) const;
+    /// Holes of a regular file, where the file system tells them; a block device is data. As
+    /// ReadableContent::extents().
+    std::vector<ContentExtent> extents(Range range, std::size_t limit) const;
     /// Makes the range read as zero. With `keep_allocated` the space stays reserved.
     void zero(Range range, bool keep_allocated = false) const;
+    /// Gives the space of a regular file back where that is possible; what the range reads as afterwards is open.
+    void give_back(Range range) const noexcept;
     /// Everything written before is durable when this returns.
     void flush() const;
     /// What read() returns afterwards comes from the device and not from memory.
@@ -49,6 +57,7 @@ class BlockDevice {
 
   private:
     bool is_aligned(Bytes offset, const void* memory, std::size_t length) const;
+    Bytes end_of_run(Bytes offset, bool is_data) const;
     bool zero_by_kernel(Range range, bool keep_allocated) const;
     void zero_by_writing(Range range) const;
 
@@ -57,7 +66,7 @@ class BlockDevice {
     os::Descriptor direct_;  ///< empty where O_DIRECT is not possible
     bool is_block_ = false;
     Bytes size_ = 0;
-    Bytes alignment_ = 4096;
+    Bytes alignment_ = 4096;  ///< of direct transfers: a page, or the device's sector where that is larger
 };
 
 }  // namespace mk::volumes

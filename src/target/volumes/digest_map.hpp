@@ -1,9 +1,8 @@
 #pragma once
-// The digest of a volume, kept up to date by the units that a commit touched: SHA-256 of each 32 MiB unit; the volume's
-// digest is the SHA-256 over the unit digests (lower-case hex, one after the other, without separators). One state file
-// per volume, and one more for the state at the time of its snapshot. The files only save reading: one that cannot be
-// written or read is dropped, and the next commit reads the whole volume. Thread-safe as long as one volume is used by
-// one thread.
+// The digest of a volume (base/block_digest), kept up to date by the leaves that a commit touched. One state file per
+// volume (leaf_file.hpp), and one more for the state at the time of its snapshot. The files only save reading: one that
+// is missing, damaged or cannot be written is dropped, and the volume is read. Memory does not grow with the volume.
+// Thread-safe as long as one volume is used by one thread.
 
 #include <functional>
 #include <optional>
@@ -16,6 +15,8 @@
 
 namespace mk::volumes {
 
+class LeafFileReader;
+
 class DigestMap {
   public:
     using Progress = std::function<void(double percent)>;
@@ -25,7 +26,7 @@ class DigestMap {
     /// Reads the whole device freshly; keeps and returns the digest.
     std::string recompute(const VolumeId& volume_id, const BlockDevice& device, const std::stop_token& stop,
                           const Progress& on_progress = {}) const;
-    /// Reads only the units that `touched` meets. Without a fitting state file as recompute().
+    /// Reads only the leaves that `touched` meets. Without a fitting state file as recompute().
     std::string update(const VolumeId& volume_id, const BlockDevice& device, const std::vector<Range>& touched,
                        const std::stop_token& stop, const Progress& on_progress = {}) const;
     /// As update() for a device that was all zero before `touched` was written.
@@ -42,13 +43,9 @@ class DigestMap {
     void forget(const VolumeId& volume_id) const;
 
   private:
-    struct Units;
     std::string path(const VolumeId& volume_id) const;
     std::string snapshot_path(const VolumeId& volume_id) const;
-    std::optional<Units> load(const VolumeId& volume_id) const;
-    void store(const VolumeId& volume_id, const std::string& file, const std::string& content) const;
-    std::string hash(const VolumeId& volume_id, const BlockDevice& device, Units units,
-                     const std::vector<Range>& touched, const std::stop_token& stop, const Progress& on_progress) const;
+    void replace(const VolumeId& volume_id, const std::string& from, const std::string& to) const;
 
     std::string folder_;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -73,6 +74,17 @@ WrittenRange get_range(Cursor& cursor, Bytes disk_length) {
     const bool fits = written.range.length <= disk_length && written.range.offset <= disk_length - written.range.length;
     cursor.failed = cursor.failed || (kind != 1 && kind != 2) || !fits;
     return written;
+}
+
+void put_digest(std::string& out, const LeafDigest& digest) {
+    out.append(reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size());
+}
+
+LeafDigest get_digest(Cursor& cursor) {
+    LeafDigest digest;
+    const auto text = cursor.text(digest.bytes.size());
+    std::memcpy(digest.bytes.data(), text.data(), text.size());
+    return digest;
 }
 
 std::string checksum(std::string_view payload) {
@@ -152,12 +164,13 @@ bool take_ranges(Cursor& cursor, JournalContent& content) {
 }
 
 bool take_seal(Cursor& cursor, JournalContent& content) {
-    std::vector<SealedPiece> pieces;
+    std::vector<WrittenRange> pieces;
     for (auto count = cursor.number(4); count > 0 && !cursor.failed; --count) {
-        SealedPiece piece;
-        piece.written = get_range(cursor, content.header->length);
-        piece.sha256 = cursor.text(cursor.number(4));
-        pieces.push_back(std::move(piece));
+        auto piece = get_range(cursor, content.header->length);
+        if (piece.kind == Written::data) {
+            piece.digest = get_digest(cursor);
+        }
+        pieces.push_back(piece);
     }
     if (!cursor.failed) {
         content.seal = std::move(pieces);
@@ -246,13 +259,15 @@ void Journal::append_ranges(const std::vector<WrittenRange>& ranges) {
     append(payload);
 }
 
-void Journal::append_seal(const std::vector<SealedPiece>& pieces) {
+void Journal::append_seal(const std::vector<WrittenRange>& pieces) {
     std::string payload;
     put(payload, static_cast<std::uint8_t>(RecordType::seal), 1);
     put(payload, pieces.size(), 4);
     for (const auto& piece : pieces) {
-        put_range(payload, piece.written);
-        put_text(payload, piece.sha256);
+        put_range(payload, piece);
+        if (piece.kind == Written::data) {
+            put_digest(payload, piece.digest.value());
+        }
     }
     append(payload);
 }

@@ -5,7 +5,7 @@
 // A file of records "MKJR" | payload length (u32) | first 8 bytes of SHA-256(payload) | payload, all little-endian:
 //   header  once, first: session id, volume id, length of the disk
 //   ranges  after each flush, once the overlay's data is durable
-//   seal    last: the final ranges in pieces of at most one unit, each with the digest of its data
+//   seal    last: the final ranges; data in pieces inside of one leaf, each with its leaf digest (16 bytes)
 // A record that is cut off or damaged ends the journal: everything before it was durable, everything from it on never
 // was promised.
 
@@ -25,19 +25,12 @@ struct JournalHeader {
     bool operator==(const JournalHeader&) const = default;
 };
 
-/// One piece of the sealed content; `sha256` (hex) is empty for zeroes.
-struct SealedPiece {
-    WrittenRange written;
-    std::string sha256;
-    bool operator==(const SealedPiece&) const = default;
-};
-
 /// What a journal file says.
 struct JournalContent {
     std::optional<JournalHeader> header;  ///< nothing: not even the first record was completed
     RangeMap written;
-    std::optional<std::vector<SealedPiece>> seal;
-    Bytes valid_length = 0;  ///< of the file; what follows is torn
+    std::optional<std::vector<WrittenRange>> seal;  ///< data pieces have their digests
+    Bytes valid_length = 0;                         ///< of the file; what follows is torn
 };
 
 JournalContent read_journal(const std::string& path);
@@ -51,7 +44,7 @@ class Journal {
     static Journal reopen(const std::string& path);
 
     void append_ranges(const std::vector<WrittenRange>& ranges);
-    void append_seal(const std::vector<SealedPiece>& pieces);
+    void append_seal(const std::vector<WrittenRange>& pieces);
 
   private:
     Journal(os::Descriptor file, Bytes end) : file_(std::move(file)), end_(end) {}

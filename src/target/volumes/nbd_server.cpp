@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <fmt/core.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -17,16 +16,21 @@
 #include <unistd.h>
 
 #include "base/log.hpp"
-#include "target/volumes/nbd_connection.hpp"
+#include "target/volumes/nbd_negotiation.hpp"
+#include "target/volumes/nbd_transmission.hpp"
 
 namespace mk::volumes {
 namespace {
+
+constexpr std::chrono::seconds choosing_limit{15};
+constexpr std::size_t most_ending = 512;
+constexpr std::chrono::milliseconds look_interval{5'000};
 
 os::Descriptor listener_on(int family, const sockaddr* address, socklen_t length, const std::string& name) {
     os::Descriptor listener(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const int yes = 1;
     if (!listener || ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
-        ::bind(listener.get(), address, length) != 0 || ::listen(listener.get(), 64) != 0) {
+        ::bind(listener.get(), address, length) != 0 || ::listen(listener.get(), 512) != 0) {
         throw os::system_error("listen for NBD clients on " + name, errno);
     }
     return listener;
@@ -87,27 +91,11 @@ std::string NbdServer::uri_of(const std::string& name) const {
 }
 
 void NbdServer::add_export(const std::string& name, std::shared_ptr<ExportBackend> backend) {
-    const std::lock_guard lock(exports_mutex_);
-    if (!exports_.emplace(name, std::move(backend)).second) {
-        throw Error(ErrorCode::conflict, "the export " + name + " exists already");
-    }
-}
-
-bool NbdServer::has_export(const std::string& name) const {
-    const std::lock_guard lock(exports_mutex_);
-    return exports_.contains(name);
+    exports_.add(name, std::move(backend));
 }
 
 void NbdServer::remove_export(const std::string& name) {
-    std::unique_lock lock(exports_mutex_);
-    exports_.erase(name);
-    const auto serves_it = [&](const Connection& c) { return c.export_name == name && !c.is_over; };
-    for (auto& connection : connections_) {
-        if (serves_it(connection)) {
-            ::shutdown(connection.socket.get(), SHUT_RDWR);
-        }
-    }
-    connection_over_.wait(lock, [&] { return std::none_of(connections_.begin(), connections_.end(), serves_it); });
+    exports_.remove(name);
 }
 
 void NbdServer::stop() {
@@ -119,17 +107,23 @@ void NbdServer::stop() {
     if (acceptor_.joinable()) {
         acceptor_.join();
     }
-    std::unique_lock lock(exports_mutex_);
-    exports_.clear();
+    std::unique_lock lock(connections_mutex_);
+    is_stopped_ = true;
     for (auto& connection : connections_) {
-        ::shutdown(connection.socket.get(), SHUT_RDWR);
+        if (!connection.is_over) {
+            connection.stream->shut_down();
+        }
     }
-    connection_over_.wait(
-        lock, [&] { return std::all_of(connections_.begin(), connections_.end(), [](auto& c) { return c.is_over; }); });
+    // Those of serve() leave the list by themselves.
+    connection_over_.wait(lock, [&] {
+        return std::all_of(connections_.begin(), connections_.end(),
+                           [](const Connection& c) { return c.is_over && c.thread.joinable(); });
+    });
     auto ended = std::move(connections_);
     connections_.clear();
     lock.unlock();
     ended.clear();  // joins
+    exports_.remove_all();
     if (!options_.socket.empty()) {
         os::remove_file(options_.socket);
     }
@@ -142,7 +136,7 @@ void NbdServer::accept_loop(const std::stop_token& stop) {
     }
     watched.push_back({wake_.get(), POLLIN, 0});
     while (!stop.stop_requested()) {
-        if (::poll(watched.data(), watched.size(), 5'000) < 0 && errno != EINTR) {
+        if (::poll(watched.data(), watched.size(), static_cast<int>(look_interval.count())) < 0 && errno != EINTR) {
             log::error("the NBD server cannot wait for clients: {}", std::strerror(errno));
             return;
         }
@@ -151,6 +145,7 @@ void NbdServer::accept_loop(const std::stop_token& stop) {
                 accept_one(watched[i].fd);
             }
         }
+        cut_undecided();
         reap();
     }
 }
@@ -158,64 +153,120 @@ void NbdServer::accept_loop(const std::stop_token& stop) {
 void NbdServer::accept_one(int listener) {
     os::Descriptor socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+            log::error("no NBD client can be taken: {}", std::strerror(errno));
+            pollfd wake{wake_.get(), POLLIN, 0};
+            ::poll(&wake, 1, 200);  // the client stays in the queue and would wake us at once
+        }
         return;
     }
     const int yes = 1;
-    ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);  // refused on unix sockets, which need none
     ::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
-    const std::lock_guard lock(exports_mutex_);
-    if (connections_.size() >= options_.max_connections) {
-        log::warn("an NBD client was turned away: {} connections are open", connections_.size());
+    const std::lock_guard lock(connections_mutex_);
+    const auto connection = admit(os::stream_on(std::move(socket)));
+    if (connection == connections_.end()) {
         return;
     }
-    auto& connection = connections_.emplace_back();
-    connection.socket = std::move(socket);
     try {
-        connection.thread = std::jthread([this, &connection] { run(connection); });
+        connection->thread = std::jthread([this, connection] { run(*connection); });
     } catch (const std::system_error& error) {
         log::error("an NBD client was turned away: {}", error.what());
-        connections_.pop_back();
+        connections_.erase(connection);
     }
+}
+
+void NbdServer::serve(std::unique_ptr<os::ByteStream> stream) {
+    Connections::iterator connection;
+    {
+        const std::lock_guard lock(connections_mutex_);
+        connection = admit(std::move(stream));
+        if (connection == connections_.end()) {
+            return;
+        }
+    }
+    run(*connection);
+    const std::lock_guard lock(connections_mutex_);
+    connections_.erase(connection);
+    connection_over_.notify_all();
+}
+
+/// With the lock held. end() when there are too many.
+NbdServer::Connections::iterator NbdServer::admit(std::unique_ptr<os::ByteStream> stream) {
+    if (is_stopped_ || !make_room()) {
+        return connections_.end();
+    }
+    auto& connection = connections_.emplace_back();
+    connection.stream = std::move(stream);
+    connection.began = std::chrono::steady_clock::now();
+    return std::prev(connections_.end());
+}
+
+/// With the lock held.
+bool NbdServer::make_room() {
+    const auto counts = [](const Connection& c) { return !c.is_over && !c.is_cut; };
+    const auto active = static_cast<std::size_t>(std::count_if(connections_.begin(), connections_.end(), counts));
+    if (active < options_.max_connections) {
+        return true;
+    }
+    const auto oldest = std::find_if(connections_.begin(), connections_.end(),
+                                     [&](const Connection& c) { return counts(c) && !c.has_export; });
+    // Those that were cut are ending, but each still has its thread: they are limited as well.
+    if (oldest == connections_.end() || connections_.size() >= options_.max_connections + most_ending) {
+        log::warn("an NBD client was turned away: {} connections are open", active);
+        return false;
+    }
+    oldest->stream->shut_down();
+    oldest->is_cut = true;
+    return true;
 }
 
 void NbdServer::run(Connection& connection) {
     try {
-        NbdConnection client(connection.socket.get(), [&](const std::string& name, bool for_transmission) {
-            return find_export(connection, name, for_transmission);
+        serve_nbd_client(*connection.stream, exports_, [&] {
+            const std::lock_guard lock(connections_mutex_);
+            connection.has_export = true;
         });
-        client.serve();
-    } catch (const std::exception& error) {
-        log::error("an NBD connection ended: {}", as_error(error).full_text());
+    } catch (const std::exception& caught) {
+        const auto error = as_error(caught);
+        if (!error.retryable()) {  // that a client went away is no news
+            log::error("an NBD connection ended: {}", error.full_text());
+        }
     }
-    const std::lock_guard lock(exports_mutex_);
-    ::shutdown(connection.socket.get(), SHUT_RDWR);
+    const std::lock_guard lock(connections_mutex_);
+    connection.stream->shut_down();
     connection.is_over = true;
+    connection.stream.reset();
     connection_over_.notify_all();
 }
 
-std::shared_ptr<ExportBackend> NbdServer::find_export(Connection& connection, const std::string& name,
-                                                      bool for_transmission) {
-    const std::lock_guard lock(exports_mutex_);
-    const auto found = exports_.find(name);
-    if (found == exports_.end()) {
-        return nullptr;
+void NbdServer::cut_undecided() {
+    const auto since = std::chrono::steady_clock::now() - choosing_limit;
+    const std::lock_guard lock(connections_mutex_);
+    for (auto& connection : connections_) {
+        if (!connection.is_over && !connection.has_export && connection.began < since) {
+            connection.stream->shut_down();
+            connection.is_cut = true;
+        }
     }
-    if (for_transmission) {
-        connection.export_name = name;
-    }
-    return found->second;
 }
 
 void NbdServer::reap() {
-    std::list<Connection> ended;
-    const std::lock_guard lock(exports_mutex_);
-    for (auto it = connections_.begin(); it != connections_.end();) {
-        const auto next = std::next(it);
-        if (it->is_over) {
-            it->thread.join();  // its last act was to set the flag under our lock
-            ended.splice(ended.end(), connections_, it);
+    const std::lock_guard lock(connections_mutex_);
+    connections_.remove_if([](Connection& connection) {
+        if (!connection.is_over || !connection.thread.joinable()) {
+            return false;
         }
-        it = next;
+        connection.thread.join();  // its last act was to set the flag under our lock
+        return true;
+    });
+}
+
+void serve_nbd_client(os::ByteStream& stream, ExportRegistry& exports, const std::function<void()>& on_chosen) {
+    stream.set_limit(choosing_limit);
+    const auto agreement = NbdNegotiation(stream, exports).run();
+    if (agreement) {
+        on_chosen();
+        NbdTransmission(stream, *agreement).run();
     }
 }
 

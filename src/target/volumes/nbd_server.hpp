@@ -1,21 +1,31 @@
 #pragma once
 // The export server: offers exactly the exports that were added and not removed; there is no configuration and no
-// reload. One thread per connection. Works with nbdcopy, nbdinfo, qemu-img and everything on libnbd. Thread-safe.
+// reload. One thread per connection, buffers of fixed size. Works with nbdcopy, nbdinfo, qemu-img and everything on
+// libnbd. Thread-safe.
+//
+// Connections come through its own listeners, or through the tunnel by serve(). Who has not chosen an export within
+// 15 s is cut; where there are too many, who has been choosing for longest makes room. So half-open connections hinder
+// nobody.
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <list>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "os/byte_stream.hpp"
 #include "os/file.hpp"
-#include "target/volumes/export_backend.hpp"
+#include "target/volumes/export_registry.hpp"
 
 namespace mk::volumes {
+
+/// One client from the first byte to the last. `on_chosen` is called when it has an export. Throws Error as the stream.
+void serve_nbd_client(os::ByteStream& stream, ExportRegistry& exports, const std::function<void()>& on_chosen);
 
 struct NbdServerOptions {
     std::string address = "127.0.0.1";  ///< empty: no TCP
@@ -33,39 +43,50 @@ class NbdServer {
     std::uint16_t port() const { return port_; }
     /// Error{conflict} when the name is taken.
     void add_export(const std::string& name, std::shared_ptr<ExportBackend> backend);
-    /// Cuts the export's connections; when this returns, no request of theirs is running any more. No error when
-    /// absent.
+    /// Cuts the export's connections; when this returns, no request of theirs is running any more, and none holds the
+    /// backend. No error when absent.
     void remove_export(const std::string& name);
-    bool has_export(const std::string& name) const;
+    bool has_export(const std::string& name) const { return exports_.has(name); }
+    ExportRegistry& exports() { return exports_; }
     /// "nbd://host:port/name", or the unix form when there is no TCP listener.
     std::string uri_of(const std::string& name) const;
+    /// A client that came another way. Returns when its connection is over; stop() cuts it and waits.
+    void serve(std::unique_ptr<os::ByteStream> stream);
     /// Cuts everything. Idempotent.
     void stop();
 
   private:
     struct Connection {
-        os::Descriptor socket;
-        std::string export_name;  ///< empty while negotiating
+        std::unique_ptr<os::ByteStream> stream;
+        std::chrono::steady_clock::time_point began;
+        bool has_export = false;
+        bool is_cut = false;
         bool is_over = false;
-        std::jthread thread;
+        std::jthread thread;  ///< empty: runs on its caller's thread
     };
+    using Connections = std::list<Connection>;
 
     void listen_tcp();
     void listen_unix();
     void accept_loop(const std::stop_token& stop);
     void accept_one(int listener);
+    Connections::iterator admit(std::unique_ptr<os::ByteStream> stream);
+    bool make_room();
     void run(Connection& connection);
-    std::shared_ptr<ExportBackend> find_export(Connection& connection, const std::string& name, bool for_transmission);
+    void cut_undecided();
     void reap();
 
     const NbdServerOptions options_;
     std::uint16_t port_ = 0;
     std::vector<os::Descriptor> listeners_;
     os::Descriptor wake_;
-    mutable std::mutex exports_mutex_;
+    ExportRegistry exports_;
+
+    mutable std::mutex connections_mutex_;
     std::condition_variable connection_over_;
-    std::map<std::string, std::shared_ptr<ExportBackend>> exports_;
-    std::list<Connection> connections_;
+    Connections connections_;
+    bool is_stopped_ = false;
+
     std::jthread acceptor_;
 };
 

@@ -1,14 +1,12 @@
 #include "target/volumes/overlay.hpp"
 
 #include <algorithm>
+#include <bitset>
 #include <cerrno>
 #include <cstring>
 
 #include <fcntl.h>
 #include <unistd.h>
-
-#include "base/digest.hpp"
-#include "target/volumes/block_device.hpp"
 
 namespace mk::volumes {
 
@@ -25,16 +23,45 @@ void OverlayFiles::remove() const {
     os::remove_file(journal);
 }
 
-Overlay::Overlay(os::Descriptor data, Journal journal, Bytes size, RangeMap written)
+class Overlay::LeafLock {
+  public:
+    LeafLock(std::array<std::mutex, 64>& mutexes, Range range) : mutexes_(mutexes) {
+        const auto first = range.offset / leaf_size;
+        const auto count = std::min<Bytes>(mutexes.size(), leaf_count(range));
+        for (Bytes i = 0; i < count; ++i) {
+            taken_.set((first + i) % mutexes.size());
+        }
+        for (std::size_t i = 0; i < mutexes_.size(); ++i) {  // in this order everywhere: nobody waits in a circle
+            if (taken_[i]) {
+                mutexes_[i].lock();
+            }
+        }
+    }
+    ~LeafLock() {
+        for (std::size_t i = 0; i < mutexes_.size(); ++i) {
+            if (taken_[i]) {
+                mutexes_[i].unlock();
+            }
+        }
+    }
+    LeafLock(const LeafLock&) = delete;
+    LeafLock& operator=(const LeafLock&) = delete;
+
+  private:
+    std::array<std::mutex, 64>& mutexes_;
+    std::bitset<64> taken_;
+};
+
+Overlay::Overlay(BlockDevice data, Journal journal, Bytes size, RangeMap written)
     : size_(size), data_(std::move(data)), written_(std::move(written)), journal_(std::move(journal)) {}
 
 std::unique_ptr<Overlay> Overlay::create(const OverlayFiles& files, const JournalHeader& header) {
-    auto data = os::open_file(files.data, O_RDWR | O_CREAT | O_EXCL, 0600);
+    const auto data = os::open_file(files.data, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (::ftruncate(data.get(), static_cast<off_t>(header.length)) != 0) {
         throw os::system_error("make " + files.data, errno);
     }
     return std::unique_ptr<Overlay>(
-        new Overlay(std::move(data), Journal::create(files.journal, header), header.length, {}));
+        new Overlay(BlockDevice(files.data), Journal::create(files.journal, header), header.length, {}));
 }
 
 std::unique_ptr<Overlay> Overlay::reopen(const OverlayFiles& files) {
@@ -43,45 +70,59 @@ std::unique_ptr<Overlay> Overlay::reopen(const OverlayFiles& files) {
         throw Error(ErrorCode::corrupt, "the journal " + files.journal + " has no header",
                     {.consequence = "The volume is unchanged.", .remedy = "Abort the write session and copy again."});
     }
-    return std::unique_ptr<Overlay>(new Overlay(os::open_file(files.data, O_RDWR), Journal::reopen(files.journal),
+    return std::unique_ptr<Overlay>(new Overlay(BlockDevice(files.data), Journal::reopen(files.journal),
                                                 content.header->length, std::move(content.written)));
 }
 
 void Overlay::write(Bytes offset, std::span<const std::byte> data) {
-    os::write_at(data_.get(), offset, data);
+    const Range range{offset, data.size()};
+    const LeafLock leaves(leaf_mutexes_, range);
+    std::vector<WrittenRange> pieces;
+    for (std::size_t i = 0; i < leaf_count(range); ++i) {
+        const auto piece = leaf_of(range, i);
+        pieces.push_back({piece, Written::data, leaf_digest(data.subspan(piece.offset - offset, piece.length))});
+    }
+    data_.write(offset, data);
     const std::lock_guard lock(written_mutex_);
-    written_.assign({offset, data.size()}, Written::data);
-    dirty_.assign({offset, data.size()}, Written::data);
+    const bool keeps_digests = written_.digest_count() < most_digests;
+    for (const auto& piece : pieces) {
+        written_.assign(piece.range, piece.kind, keeps_digests ? piece.digest : std::nullopt);
+    }
+    dirty_.assign(range, Written::data);
 }
 
 void Overlay::zero(Range range) {
+    const LeafLock leaves(leaf_mutexes_, range);
     {
         const std::lock_guard lock(written_mutex_);
         written_.assign(range, Written::zero);
         dirty_.assign(range, Written::zero);
     }
-    // Only gives space back: the journal alone says that the range is zero.
-    ::fallocate(data_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(range.offset),
-                static_cast<off_t>(range.length));
+    data_.give_back(range);  // the journal alone says that the range is zero
+}
+
+void Overlay::walk(Range range, const std::function<void(Range, const Written*)>& visit) const {
+    const std::lock_guard lock(written_mutex_);
+    written_.walk(range, visit);
 }
 
 std::vector<Range> Overlay::read(Bytes offset, std::span<std::byte> buffer) const {
     std::vector<Range> data;
     std::vector<Range> absent;
-    {
-        const std::lock_guard lock(written_mutex_);
-        written_.walk({offset, buffer.size()}, [&](Range piece, const Written* kind) {
-            if (kind == nullptr) {
-                absent.push_back(piece);
-            } else if (*kind == Written::data) {
-                data.push_back(piece);
-            } else {
-                std::memset(buffer.data() + (piece.offset - offset), 0, piece.length);
-            }
-        });
-    }
+    walk({offset, buffer.size()}, [&](Range piece, const Written* kind) {
+        if (kind != nullptr && *kind == Written::zero) {
+            std::memset(buffer.data() + (piece.offset - offset), 0, piece.length);
+            return;
+        }
+        auto& list = kind == nullptr ? absent : data;
+        if (!list.empty() && list.back().end() == piece.offset) {
+            list.back().length += piece.length;
+        } else {
+            list.push_back(piece);
+        }
+    });
     for (const auto& piece : data) {
-        os::read_at(data_.get(), piece.offset, buffer.subspan(piece.offset - offset, piece.length));
+        data_.read(piece.offset, buffer.subspan(piece.offset - offset, piece.length));
     }
     return absent;
 }
@@ -97,9 +138,7 @@ void Overlay::flush() {
         return;
     }
     try {
-        if (::fdatasync(data_.get()) != 0) {
-            throw os::system_error("make the staged data durable", errno);
-        }
+        data_.flush();
         journal_.append_ranges(taken.ranges());
     } catch (const Error&) {
         const std::lock_guard lock(written_mutex_);
@@ -109,21 +148,19 @@ void Overlay::flush() {
     }
 }
 
-std::vector<SealedPiece> Overlay::make_pieces() const {
-    std::vector<SealedPiece> pieces;
-    AlignedBuffer buffer(unit_size);
+std::vector<WrittenRange> Overlay::make_pieces() const {
+    std::vector<WrittenRange> pieces;
+    AlignedBuffer buffer(leaf_size);
     for (const auto& written : written_.ranges()) {
-        if (written.kind == Written::zero) {
-            pieces.push_back({written, ""});
+        if (written.kind == Written::zero || written.digest) {
+            pieces.push_back(written);
             continue;
         }
-        for (Bytes at = written.range.offset; at < written.range.end();) {
-            const Bytes unit_end = (at / unit_size + 1) * unit_size;
-            const Bytes length = std::min(unit_end, written.range.end()) - at;
-            const auto piece = buffer.first(length);
-            os::read_at(data_.get(), at, piece);
-            pieces.push_back({{{at, length}, Written::data}, sha256_hex(std::span<const std::byte>(piece))});
-            at += length;
+        for (std::size_t i = 0; i < leaf_count(written.range); ++i) {
+            const auto piece = leaf_of(written.range, i);
+            const auto bytes = buffer.first(piece.length);
+            data_.read(piece.offset, bytes);
+            pieces.push_back({piece, Written::data, leaf_digest(bytes)});
         }
     }
     return pieces;
@@ -139,6 +176,11 @@ void Overlay::seal() {
 bool Overlay::has_writes() const {
     const std::lock_guard lock(written_mutex_);
     return !written_.empty();
+}
+
+Bytes Overlay::data_bytes() const {
+    const std::lock_guard lock(written_mutex_);
+    return written_.data_bytes();
 }
 
 }  // namespace mk::volumes

@@ -3,9 +3,14 @@
 // what in it is durable. Lives in the staging folder as <session>.data and <session>.journal.
 //
 // Order that must hold: data durable, then its ranges in the journal, then the flush is answered; the seal comes last.
-// So a range in the journal always has its data, and a sealed overlay is complete. Reads and writes may come from
-// several threads.
+// So a range in the journal always has its data, and a sealed overlay is complete.
+//
+// What arrives is digested on its way, in pieces inside of one leaf; the seal holds these digests, and the apply checks
+// them. After a restart they are not known (something unflushed may have been written over a piece): such pieces are
+// read once by the seal. Reads and writes may come from several threads; writes into the same leaf take turns, so that
+// file, map and digest always agree.
 
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -13,13 +18,11 @@
 #include <string>
 #include <vector>
 
+#include "target/volumes/block_device.hpp"
 #include "target/volumes/journal.hpp"
 #include "target/volumes/range_map.hpp"
 
 namespace mk::volumes {
-
-/// Sealed pieces and digests cover at most this much each.
-inline constexpr Bytes unit_size = 32 * MiB;
 
 struct OverlayFiles {
     std::string data;
@@ -32,6 +35,9 @@ struct OverlayFiles {
 
 class Overlay {
   public:
+    /// Pieces that may keep their digest in memory (about 100 bytes each); what comes later is read by the seal.
+    static constexpr std::size_t most_digests = 1'000'000;
+
     /// Error{exhausted} when the staging folder is full.
     static std::unique_ptr<Overlay> create(const OverlayFiles& files, const JournalHeader& header);
     /// After a restart: what the journal says is there. An incomplete or unused seal is dropped.
@@ -42,17 +48,27 @@ class Overlay {
     void zero(Range range);
     /// Fills the parts of `buffer` that were written here and returns the others.
     std::vector<Range> read(Bytes offset, std::span<std::byte> buffer) const;
+    /// The pieces of `range` in order: written ones with their kind, the others with nullptr.
+    void walk(Range range, const std::function<void(Range, const Written*)>& visit) const;
     void flush();
-    /// Flushes and ends the overlay: pieces of at most one unit with the digests of their data. No writes after it.
+    /// Flushes and ends the overlay. No writes after it.
     void seal();
     bool has_writes() const;
+    /// Bytes of data that it holds.
+    Bytes data_bytes() const;
+    /// What is read afterwards comes from storage.
+    void forget_cached() const { data_.forget_cached(); }
 
   private:
-    Overlay(os::Descriptor data, Journal journal, Bytes size, RangeMap written);
-    std::vector<SealedPiece> make_pieces() const;
+    /// One at a time per leaf, as far as a fixed number of locks can tell leaves apart. Taken before written_mutex_.
+    class LeafLock;
+
+    Overlay(BlockDevice data, Journal journal, Bytes size, RangeMap written);
+    std::vector<WrittenRange> make_pieces() const;
 
     const Bytes size_;
-    os::Descriptor data_;
+    const BlockDevice data_;
+    std::array<std::mutex, 64> leaf_mutexes_;
     mutable std::mutex written_mutex_;
     RangeMap written_;  ///< everything, as reads see it
     RangeMap dirty_;    ///< not in the journal yet

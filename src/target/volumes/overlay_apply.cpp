@@ -1,18 +1,105 @@
 #include "target/volumes/overlay_apply.hpp"
 
-#include <fcntl.h>
+#include <algorithm>
+#include <mutex>
 
-#include "base/digest.hpp"
-#include "target/volumes/block_device.hpp"
+#include "target/volumes/worker_team.hpp"
 
 namespace mk::volumes {
 namespace {
+
+/// Of one transfer: neighbouring pieces go together.
+constexpr Bytes batch_limit = 2 * MiB;
+constexpr Bytes page = 4096;
 
 Error torn(const std::string& cause) {
     return Error(ErrorCode::corrupt, cause,
                  {.consequence = "The volume may hold a part of the changes and must not be used.",
                   .remedy = "Replicate this machine in full again."});
 }
+
+/// Pieces that are done together: one range of zeros, or data without a gap.
+struct Batch {
+    std::span<const WrittenRange> pieces;
+
+    Range range() const {
+        return {pieces.front().range.offset, pieces.back().range.end() - pieces.front().range.offset};
+    }
+};
+
+std::vector<Batch> batches_of(const std::vector<WrittenRange>& pieces) {
+    std::vector<Batch> batches;
+    for (std::size_t first = 0; first < pieces.size();) {
+        auto end = first + 1;
+        const auto start = pieces[first].range.offset;
+        while (pieces[first].kind == Written::data && end < pieces.size() && pieces[end].kind == Written::data &&
+               pieces[end].range.offset == pieces[end - 1].range.end() &&
+               pieces[end].range.end() - start <= batch_limit) {
+            ++end;
+        }
+        batches.push_back({std::span(pieces).subspan(first, end - first)});
+        first = end;
+    }
+    return batches;
+}
+
+class Application {
+  public:
+    Application(const OverlayFiles& files, ApplyTarget& target, const ApplyOptions& options)
+        : files_(files), data_(files.data), target_(target), options_(options) {}
+
+    void run(const std::vector<WrittenRange>& pieces) {
+        const auto batches = batches_of(pieces);
+        do_parts(batches.size(), options_.workers, [&]() -> PartWork {
+            const auto buffer = std::make_shared<AlignedBuffer>(batch_limit + 2 * page);
+            return [&, buffer](std::size_t part) {
+                apply(batches[part], *buffer);
+                tell_progress(batches.size());
+            };
+        });
+    }
+
+  private:
+    void apply(const Batch& batch, AlignedBuffer& buffer) {
+        if (options_.stop.stop_requested()) {
+            throw Error(ErrorCode::cancelled, "stopped while applying staged changes",
+                        {.consequence = "The volume holds a part of the changes until the commit is repeated.",
+                         .remedy = "It is continued when the Volume Daemon starts.",
+                         .retry_safe = true});
+        }
+        const auto range = batch.range();
+        if (batch.pieces.front().kind == Written::zero) {
+            target_.zero(range);
+            return;
+        }
+        // Whole pages around it can be read directly.
+        const Bytes first = range.offset / page * page;
+        const Bytes end = std::min((range.end() + page - 1) / page * page, data_.size());
+        data_.read(first, buffer.first(end - first));
+        const auto bytes = buffer.first(end - first).subspan(range.offset - first, range.length);
+        for (const auto& piece : batch.pieces) {
+            if (leaf_digest(bytes.subspan(piece.range.offset - range.offset, piece.range.length)) != piece.digest) {
+                throw torn("the staged data in " + files_.data + " has changed since it arrived");
+            }
+        }
+        target_.write(range.offset, bytes);
+    }
+
+    void tell_progress(std::size_t count) {
+        const std::lock_guard lock(progress_mutex_);
+        ++done_;
+        if (options_.on_progress) {
+            options_.on_progress(100.0 * static_cast<double>(done_) / static_cast<double>(count));
+        }
+    }
+
+    const OverlayFiles& files_;
+    const BlockDevice data_;
+    ApplyTarget& target_;
+    const ApplyOptions& options_;
+    std::mutex progress_mutex_;
+    std::size_t done_ = 0;
+};
 
 }  // namespace
 
@@ -21,7 +108,7 @@ bool is_sealed(const OverlayFiles& files) {
 }
 
 Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, ApplyTarget& target,
-                      const std::stop_token& stop, const std::function<void(double percent)>& on_progress) {
+                      const ApplyOptions& options) {
     if (!files.exist()) {
         throw Error(ErrorCode::conflict, "the staged changes in " + files.journal + " are not there",
                     {.consequence = "The volume may hold a part of them until the commit is repeated.",
@@ -33,36 +120,13 @@ Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, 
     if (!content.seal || content.header != expected) {
         throw torn("the staged changes in " + files.journal + " are incomplete or belong to another session");
     }
-    const auto data = os::open_file(files.data, O_RDONLY);
-    AlignedBuffer buffer(unit_size);
-    Applied applied;
-    std::size_t done = 0;
-    for (const auto& piece : *content.seal) {
-        if (stop.stop_requested()) {
-            throw Error(ErrorCode::cancelled, "stopped while applying staged changes",
-                        {.consequence = "The volume holds a part of the changes until the commit is repeated.",
-                         .remedy = "It is continued when the Volume Daemon starts.",
-                         .retry_safe = true});
-        }
-        const auto range = piece.written.range;
-        if (piece.written.kind == Written::zero) {
-            target.zero(range);
-            applied.zero_bytes += range.length;
-        } else {
-            const auto bytes = buffer.first(range.length);
-            os::read_at(data.get(), range.offset, bytes);
-            if (sha256_hex(std::span<const std::byte>(bytes)) != piece.sha256) {
-                throw torn("the staged data in " + files.data + " has changed since it was sealed");
-            }
-            target.write(range.offset, bytes);
-            applied.data_bytes += range.length;
-        }
-        applied.touched.push_back(range);
-        if (on_progress) {
-            on_progress(100.0 * static_cast<double>(++done) / static_cast<double>(content.seal->size()));
-        }
-    }
+    Application(files, target, options).run(*content.seal);
     target.flush();
+    Applied applied;
+    for (const auto& piece : *content.seal) {
+        (piece.kind == Written::zero ? applied.zero_bytes : applied.data_bytes) += piece.range.length;
+        applied.touched.push_back(piece.range);
+    }
     return applied;
 }
 

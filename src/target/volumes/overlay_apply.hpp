@@ -9,7 +9,8 @@
 
 namespace mk::volumes {
 
-/// Where to; an interface so that tests can fail at the n-th write.
+/// Where to; an interface so that tests can fail at the n-th write. Called by several threads at once when there are
+/// several workers.
 class ApplyTarget {
   public:
     virtual ~ApplyTarget() = default;
@@ -24,6 +25,12 @@ struct Applied {
     std::vector<Range> touched;
 };
 
+struct ApplyOptions {
+    unsigned workers = 1;
+    std::stop_token stop;
+    std::function<void(double percent)> on_progress;  ///< one call at a time
+};
+
 /// True when the journal has its seal.
 bool is_sealed(const OverlayFiles& files);
 
@@ -31,6 +38,6 @@ bool is_sealed(const OverlayFiles& files);
 /// digest it was sealed with (nothing of that piece is written), Error{conflict} when it is not there, Error{cancelled}
 /// when stopped between two pieces.
 Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, ApplyTarget& target,
-                      const std::stop_token& stop, const std::function<void(double percent)>& on_progress = {});
+                      const ApplyOptions& options = {});
 
 }  // namespace mk::volumes

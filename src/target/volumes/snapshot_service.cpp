@@ -81,6 +81,7 @@ SnapshotView SnapshotService::revert(const VolumeId& volume_id, const Progress& 
     }
     const auto cloud = parts_.cloud.open();
     progress.say("Reverting to the snapshot");
+    parts_.digests.forget_current(volume_id);  // from here on it may be what it was, or what it will be
     cloud->snapshots().revert(*row.snapshot_id, volume_id, progress.stop());
     parts_.digests.restore_from_snapshot(volume_id);
     parts_.volumes.set_digest(volume_id, parts_.digests.known(volume_id));

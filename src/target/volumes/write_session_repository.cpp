@@ -28,6 +28,9 @@ constexpr auto insert_export_sql =
 constexpr auto delete_export_sql = "DELETE FROM nbd_exports WHERE session_id = :id";
 constexpr auto change_sql =
     "UPDATE write_sessions SET state = :next, updated_ms = :now WHERE session_id = :id AND state = :previous";
+constexpr auto change_job_sql =
+    "UPDATE write_sessions SET job_id = :next, updated_ms = :now "
+    "WHERE session_id = :id AND job_id = :previous AND state = 'open'";
 constexpr auto complete_sql =
     "UPDATE write_sessions SET state = 'committed', digest = :digest, overlay_path = NULL, updated_ms = :now "
     "WHERE session_id = :id AND state = 'committing'";
@@ -130,8 +133,16 @@ void WriteSessionRepository::complete(const WriteSessionRow& row, const std::str
     });
 }
 
-void WriteSessionRepository::set_not_zero(const WriteSessionId& id) {
-    database_->execute("UPDATE write_sessions SET target_is_zero = 0 WHERE session_id = :id", {{"id", id.value}});
+void WriteSessionRepository::change_job(const WriteSessionRow& row, const JobId& next) {
+    database_->transact([&](db::Session& session) {
+        session.execute(delete_aborted_sql, {{"job", next.value}, {"volume", row.volume_id.value}});
+        if (session.execute(change_job_sql, {{"next", next.value},
+                                             {"now", to_ms(clock_.now())},
+                                             {"id", row.id.value},
+                                             {"previous", row.job_id.value}}) != 1) {
+            throw Error(ErrorCode::conflict, "the write session " + row.id.value + " cannot be taken over any more");
+        }
+    });
 }
 
 void require_no_active_session(const WriteSessionRepository& sessions, const VolumeId& volume_id,

@@ -48,7 +48,9 @@ class WriteSessionRepository {
     void change_state(const WriteSessionId& id, const std::string& from, const std::string& to);
     /// committing -> committed with the digest, also into the volume's row.
     void complete(const WriteSessionRow& row, const std::string& digest);
-    void set_not_zero(const WriteSessionId& id);
+    /// An open session goes over to another job; an aborted one of that job and the same volume is replaced. Throws
+    /// Error{conflict} when it is not open any more, or not that job's.
+    void change_job(const WriteSessionRow& row, const JobId& next);
 
   private:
     const std::shared_ptr<db::Database> database_;

@@ -1,15 +1,14 @@
 #include "target/volumes/write_session_service.hpp"
 
-#include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include <fmt/core.h>
 
-#include "base/digest.hpp"
 #include "base/log.hpp"
+#include "base/secret.hpp"
 #include "target/volumes/overlay_apply.hpp"
 #include "target/volumes/session_backend.hpp"
+#include "target/volumes/worker_team.hpp"
 
 namespace mk::volumes {
 namespace {
@@ -17,7 +16,6 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto device_limit = 30s;  // cloudstack.md section 9.8
 constexpr auto lock_limit = 20s;
-constexpr std::size_t read_chunk = 1 * MiB;
 
 class DeviceTarget : public ApplyTarget {
   public:
@@ -45,9 +43,7 @@ Error session_conflict(const WriteSessionRow& active) {
 }  // namespace
 
 WriteSessionService::WriteSessionService(Parts parts, StagingOptions staging)
-    : parts_(parts), staging_(std::move(staging)) {
-    os::make_folders(staging_.folder);
-}
+    : parts_(parts), staging_(std::make_shared<StagingSpace>(std::move(staging))) {}
 
 WriteSessionService::~WriteSessionService() = default;
 
@@ -74,41 +70,22 @@ void WriteSessionService::check_request(const OpenSession& request, const Volume
     }
 }
 
-/// Counts what open sessions were promised and have not used yet.
-void WriteSessionService::check_staging_space(Bytes expected) const {
-    Bytes promised = 0;
-    Bytes used = 0;
-    {
-        const std::lock_guard lock(open_mutex_);
-        for (const auto& [id, open] : open_) {
-            const auto staged = open.backend->staged_bytes();
-            used += staged;
-            promised += open.expected > staged ? open.expected - staged : 0;
-        }
+std::shared_ptr<SessionBackend> WriteSessionService::make_new_backend(const WriteSessionRow& row, const Device& device,
+                                                                      Bytes expected) const {
+    if (!row.is_staged()) {
+        return make_direct_backend(device.path, row.length, true);
     }
-    const auto free = os::free_bytes(staging_.folder);
-    const bool fits_disk = expected + promised + staging_.reserve <= free;
-    const bool fits_quota = staging_.quota == 0 || used + promised + expected <= staging_.quota;
-    if (!fits_disk || !fits_quota) {
-        throw Error(
-            ErrorCode::exhausted,
-            fmt::format("the staging space cannot take {} of changes: {} free, {} used, {} promised to other sessions",
-                        format_bytes(expected), format_bytes(free), format_bytes(used), format_bytes(promised)),
-            {.consequence = "Nothing was changed.",
-             .remedy =
-                 "Enlarge the staging space " + staging_.folder + ", or replicate fewer machines at the same time.",
-             .retry_safe = true});
-    }
+    auto account = staging_->open_account();
+    account->expect(expected);
+    return make_staged_backend(device.path, Overlay::create(staging_->files_of(row.id.value), header_of(row)),
+                               std::move(account), true);
 }
 
-std::shared_ptr<SessionBackend> WriteSessionService::make_backend(const WriteSessionRow& row, const Device& device,
-                                                                  bool is_new) const {
-    if (!row.is_staged()) {
-        return make_direct_backend(device.path, row.length, is_new);
-    }
-    const auto files = OverlayFiles::in(staging_.folder, row.id.value);
-    return make_staged_backend(device.path, is_new ? Overlay::create(files, header_of(row)) : Overlay::reopen(files),
-                               files);
+std::shared_ptr<SessionBackend> WriteSessionService::make_old_backend(const WriteSessionRow& row,
+                                                                      const Device& device) const {
+    return row.is_staged() ? make_staged_backend(device.path, Overlay::reopen(staging_->files_of(row.id.value)),
+                                                 staging_->open_account(), false)
+                           : make_direct_backend(device.path, row.length, false);
 }
 
 WriteSessionView WriteSessionService::open(const OpenSession& request, const std::stop_token& stop) {
@@ -116,10 +93,16 @@ WriteSessionView WriteSessionService::open(const OpenSession& request, const std
     const auto volume = parts_.volumes.require(request.volume_id);
     check_request(request, volume);
     if (const auto active = parts_.sessions.find_active(request.volume_id)) {
-        if (active->job_id != request.job_id) {
+        if (active->job_id == request.job_id) {
+            return view_of(*active);
+        }
+        if (active->state != "open" || active->job_id != request.resume_of) {
             throw session_conflict(*active);
         }
-        return open_again(*active);
+        if (active->kind == request.kind && active->length == request.length) {
+            return take_over(*active, request);
+        }
+        abort_open(*active);
     }
     if (const auto ended = parts_.sessions.find_of_job(request.job_id, request.volume_id);
         ended && ended->state == "committed") {
@@ -128,13 +111,12 @@ WriteSessionView WriteSessionService::open(const OpenSession& request, const std
     return open_new(request, volume, stop);
 }
 
-WriteSessionView WriteSessionService::open_again(const WriteSessionRow& row) {
-    auto now = row;
-    if (row.target_is_zero && row.state == "open" && backend_of(row.id)->has_writes()) {
-        parts_.sessions.set_not_zero(row.id);
-        now.target_is_zero = false;
-    }
-    return view_of(now);
+WriteSessionView WriteSessionService::take_over(const WriteSessionRow& row, const OpenSession& request) {
+    require_backend(row.id)->expect(request.expected_bytes);
+    parts_.sessions.change_job(row, request.job_id);
+    log::info("session={} job={} volume={} taken over from job={}", row.id.value.substr(0, 8), request.job_id.value,
+              row.volume_id.value, row.job_id.value);
+    return get(row.id);
 }
 
 WriteSessionView WriteSessionService::open_new(const OpenSession& request, const VolumeRow& volume,
@@ -150,9 +132,8 @@ WriteSessionView WriteSessionService::open_new(const OpenSession& request, const
                         .target_is_zero = !is_staged && request.expect_zero && !volume.written,
                         .overlay_path = "",
                         .digest = std::nullopt};
-    const auto files = OverlayFiles::in(staging_.folder, row.id.value);
+    const auto files = staging_->files_of(row.id.value);
     if (is_staged) {
-        check_staging_space(request.expected_bytes);
         row.overlay_path = files.data;
     } else {
         // From now on neither the digest nor "it is zero" is true of the volume.
@@ -161,9 +142,9 @@ WriteSessionView WriteSessionService::open_new(const OpenSession& request, const
         parts_.digests.forget_current(request.volume_id);
     }
     try {
-        auto backend = make_backend(row, device, true);
+        auto backend = make_new_backend(row, device, request.expected_bytes);
         parts_.sessions.insert_open(row);
-        keep(row.id, backend, request.expected_bytes);
+        keep(row.id, std::move(backend));
     } catch (const Error&) {
         if (is_staged) {
             files.remove();
@@ -175,10 +156,10 @@ WriteSessionView WriteSessionService::open_new(const OpenSession& request, const
     return view_of(row);
 }
 
-void WriteSessionService::keep(const WriteSessionId& id, std::shared_ptr<SessionBackend> backend, Bytes expected) {
+void WriteSessionService::keep(const WriteSessionId& id, std::shared_ptr<SessionBackend> backend) {
     {
         const std::lock_guard lock(open_mutex_);
-        open_[id] = {backend, expected};
+        open_[id] = backend;
     }
     parts_.server.add_export(id.value, std::move(backend));
 }
@@ -189,17 +170,29 @@ void WriteSessionService::drop(const WriteSessionId& id) {
     open_.erase(id);
 }
 
-std::shared_ptr<SessionBackend> WriteSessionService::backend_of(const WriteSessionId& id) const {
+std::shared_ptr<SessionBackend> WriteSessionService::find_backend(const WriteSessionId& id) const {
     const std::lock_guard lock(open_mutex_);
     const auto found = open_.find(id);
-    if (found == open_.end()) {
+    return found == open_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<SessionBackend> WriteSessionService::require_backend(const WriteSessionId& id) const {
+    auto backend = find_backend(id);
+    if (!backend) {
         throw Error(ErrorCode::conflict, "the write session " + id.value + " is not open");
     }
-    return found->second.backend;
+    return backend;
 }
 
 WriteSessionView WriteSessionService::view_of(const WriteSessionRow& row) const {
-    return {row, row.state == "open" ? parts_.server.uri_of(row.id.value) : ""};
+    if (row.state != "open") {
+        return {.row = row, .nbd_uri = "", .export_name = ""};
+    }
+    const auto backend = find_backend(row.id);
+    return {.row = row,
+            .nbd_uri = parts_.server.uri_of(row.id.value),
+            .export_name = row.id.value,
+            .has_writes = !backend || backend->has_writes()};
 }
 
 WriteSessionView WriteSessionService::get(const WriteSessionId& id) const {
@@ -216,39 +209,24 @@ std::vector<WriteSessionView> WriteSessionService::list_of_job(const JobId& job_
 
 // ---- after a restart
 
-void WriteSessionService::remove_orphans(const std::vector<WriteSessionRow>& active) const {
-    std::set<std::string> known;
-    for (const auto& row : active) {
-        known.insert(row.id.value);
-    }
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(staging_.folder, error)) {
-        const auto extension = entry.path().extension();
-        const bool is_ours = extension == ".data" || extension == ".journal";
-        if (is_ours && !known.contains(entry.path().stem().string())) {
-            log::warn("the overlay file {} belongs to no session and is removed", entry.path().string());
-            os::remove_file(entry.path().string());
-        }
-    }
-}
-
 void WriteSessionService::reopen(const WriteSessionRow& row) {
     try {
-        if (row.target_is_zero) {  // what was written before the restart is not known any more
-            parts_.sessions.set_not_zero(row.id);
-        }
-        keep(row.id, make_backend(row, device_of(row.volume_id, {}), false), 0);
+        keep(row.id, make_old_backend(row, device_of(row.volume_id, {})));
     } catch (const Error& error) {
         log::error("session={} job={} cannot be opened again and is aborted: {}", row.id.value.substr(0, 8),
                    row.job_id.value, error.full_text());
         parts_.sessions.change_state(row.id, "open", "aborted");
-        OverlayFiles::in(staging_.folder, row.id.value).remove();
+        staging_->files_of(row.id.value).remove();
     }
 }
 
 std::vector<WriteSessionId> WriteSessionService::resume() {
     const auto active = parts_.sessions.list_active();
-    remove_orphans(active);
+    std::set<std::string> known;
+    for (const auto& row : active) {
+        known.insert(row.id.value);
+    }
+    staging_->remove_orphans(known);
     std::vector<WriteSessionId> committing;
     for (const auto& row : active) {
         if (row.state == "open") {
@@ -264,40 +242,14 @@ std::vector<WriteSessionId> WriteSessionService::resume() {
 
 std::vector<Range> WriteSessionService::verify(const WriteSessionId& id, const std::vector<RangeDigest>& expected,
                                                const Progress& progress) const {
-    const auto row = parts_.sessions.require(id);
-    const auto backend = backend_of(id);
-    backend->flush();
-    backend->forget_cached();
-    AlignedBuffer buffer(read_chunk);
-    std::vector<Range> mismatches;
-    std::size_t done = 0;
-    for (const auto& [range, sha256] : expected) {
-        if (range.offset > row.length || range.length > row.length - range.offset) {
-            throw Error(ErrorCode::invalid,
-                        fmt::format("the range {}+{} reaches beyond the disk", range.offset, range.length));
-        }
-        Sha256 hash;
-        for (Bytes at = range.offset; at < range.end();) {
-            if (progress.stop().stop_requested()) {
-                throw Error(ErrorCode::cancelled, "stopped while verifying");
-            }
-            const auto piece = buffer.first(std::min<Bytes>(read_chunk, range.end() - at));
-            backend->read(at, piece);
-            hash.add(piece);
-            at += piece.size();
-        }
-        if (hash.finish() != sha256) {
-            mismatches.push_back(range);
-        }
-        progress.say("Reading back", 100.0 * static_cast<double>(++done) / static_cast<double>(expected.size()));
-    }
-    return mismatches;
+    parts_.sessions.require(id);
+    return find_mismatches(*require_backend(id), expected, progress);
 }
 
 /// Cuts the clients, makes the content complete and records that the commit has begun. Until that record the session is
 /// open.
 std::shared_ptr<SessionBackend> WriteSessionService::close_for_commit(const WriteSessionRow& row) {
-    auto backend = backend_of(row.id);
+    auto backend = require_backend(row.id);
     parts_.server.remove_export(row.id.value);
     try {
         backend->seal();
@@ -343,18 +295,20 @@ void WriteSessionService::give_up(const WriteSessionRow& row, const Error& reaso
     parts_.volumes.set_digest(row.volume_id, std::nullopt);
     parts_.digests.forget_current(row.volume_id);
     parts_.sessions.change_state(row.id, "committing", "aborted");
-    OverlayFiles::in(staging_.folder, row.id.value).remove();
+    staging_->files_of(row.id.value).remove();
 }
 
 Committed WriteSessionService::apply_staged(const WriteSessionRow& row, const BlockDevice& device,
                                             const Progress& progress) {
-    const auto files = OverlayFiles::in(staging_.folder, row.id.value);
+    const auto files = staging_->files_of(row.id.value);
     parts_.volumes.set_written(row.volume_id);
     DeviceTarget target(device);
     Applied applied;
     try {
-        applied = apply_overlay(files, header_of(row), target, progress.stop(),
-                                [&](double percent) { progress.say("Applying the changes", percent / 2); });
+        applied = apply_overlay(files, header_of(row), target,
+                                {.workers = usual_workers, .stop = progress.stop(), .on_progress = [&](double percent) {
+                                     progress.say("Applying the changes", percent / 2);
+                                 }});
     } catch (const Error& error) {
         if (error.code() == ErrorCode::corrupt) {
             give_up(row, error);
@@ -397,8 +351,7 @@ Committed WriteSessionService::finish_commit(const WriteSessionRow& row, const s
 void WriteSessionService::abort(const WriteSessionId& id, const std::stop_token& stop) {
     const auto lease = parts_.locks.acquire(parts_.sessions.require(id).volume_id.value, lock_limit, stop);
     const auto row = parts_.sessions.require(id);
-    const bool is_lost =
-        row.state == "committing" && row.is_staged() && !OverlayFiles::in(staging_.folder, id.value).exist();
+    const bool is_lost = row.state == "committing" && row.is_staged() && !staging_->files_of(id.value).exist();
     if (is_lost) {
         give_up(row, Error(ErrorCode::corrupt, "its staged changes are gone, and it was aborted"));
     } else if (row.state == "committed" || row.state == "committing") {
@@ -407,12 +360,17 @@ void WriteSessionService::abort(const WriteSessionId& id, const std::stop_token&
                     {.remedy = row.state == "committing" ? "Repeat the commit." : "", .retry_safe = true});
     }
     if (row.state == "open") {
-        // Recorded first: a session that is open has its export, whatever fails here.
-        parts_.sessions.change_state(id, "open", "aborted");
-        drop(id);
+        abort_open(row);
     }
-    OverlayFiles::in(staging_.folder, id.value).remove();
-    log::info("session={} job={} volume={} aborted", id.value.substr(0, 8), row.job_id.value, row.volume_id.value);
+    staging_->files_of(id.value).remove();
+}
+
+void WriteSessionService::abort_open(const WriteSessionRow& row) {
+    // Recorded first: a session that is open has its export, whatever fails here.
+    parts_.sessions.change_state(row.id, "open", "aborted");
+    drop(row.id);
+    staging_->files_of(row.id.value).remove();
+    log::info("session={} job={} volume={} aborted", row.id.value.substr(0, 8), row.job_id.value, row.volume_id.value);
 }
 
 }  // namespace mk::volumes

@@ -8,7 +8,15 @@
 //   committing --staged changes damaged, or gone and abort--> aborted: the volume needs a full copy
 //
 // An export exists exactly while its session is open. A session in "committing" is finished by the next start of the
-// daemon. Commit runs under the volume's key lock (operation runner), open and abort take it themselves. Thread-safe.
+// daemon. An open session outlives the job that opened it: another job of the same machine may take it over with all
+// that arrived in it.
+//
+// Staging space: a session whose expected changes do not fit is refused (exhausted) before anything is copied. When
+// more comes than there is, the write that does not fit fails (the client sees "no space"), the session stays open with
+// what arrived before and the volume is untouched; the job decides whether it is aborted or goes on when there is
+// space.
+//
+//  Commit runs under the volume's key lock (operation runner), open and abort take it themselves. Thread-safe.
 
 #include <map>
 #include <memory>
@@ -22,18 +30,12 @@
 #include "target/volumes/key_locks.hpp"
 #include "target/volumes/nbd_server.hpp"
 #include "target/volumes/operation_runner.hpp"
+#include "target/volumes/session_verification.hpp"
+#include "target/volumes/staging_space.hpp"
 #include "target/volumes/volume_repository.hpp"
 #include "target/volumes/write_session_repository.hpp"
 
 namespace mk::volumes {
-
-class SessionBackend;
-
-struct StagingOptions {
-    std::string folder;
-    Bytes reserve = 256 * MiB;  ///< stays free on the staging file system
-    Bytes quota = 0;            ///< of all overlays together; 0: only the file system limits
-};
 
 struct OpenSession {
     JobId job_id;
@@ -42,16 +44,14 @@ struct OpenSession {
     std::string kind;
     bool expect_zero = false;
     Bytes expected_bytes = 0;
+    std::optional<JobId> resume_of{};  ///< take over the open session of this job, which has ended
 };
 
 struct WriteSessionView {
     WriteSessionRow row;
-    std::string nbd_uri;  ///< empty unless open
-};
-
-struct RangeDigest {
-    Range range;
-    std::string sha256;
+    std::string nbd_uri;      ///< empty unless open
+    std::string export_name;  ///< the same
+    bool has_writes = true;   ///< false: certainly nothing was written through it
 };
 
 struct Committed {
@@ -75,6 +75,8 @@ class WriteSessionService {
     /// Opens again what was open, removes overlays that belong to nobody. Returns the sessions whose commit must be
     /// continued.
     std::vector<WriteSessionId> resume();
+    /// The job's own session of that volume, the one it takes over, or a new one. A session to be taken over that has
+    /// another kind or length is aborted, and a new one opened.
     WriteSessionView open(const OpenSession& request, const std::stop_token& stop);
     WriteSessionView get(const WriteSessionId& id) const;
     std::vector<WriteSessionView> list_of_job(const JobId& job_id) const;
@@ -87,31 +89,28 @@ class WriteSessionService {
   private:
     Device device_of(const VolumeId& volume_id, const std::stop_token& stop) const;
     void check_request(const OpenSession& request, const VolumeRow& volume) const;
-    void check_staging_space(Bytes expected) const;
-    std::shared_ptr<SessionBackend> make_backend(const WriteSessionRow& row, const Device& device, bool is_new) const;
+    std::shared_ptr<SessionBackend> make_new_backend(const WriteSessionRow& row, const Device& device,
+                                                     Bytes expected) const;
+    std::shared_ptr<SessionBackend> make_old_backend(const WriteSessionRow& row, const Device& device) const;
     WriteSessionView open_new(const OpenSession& request, const VolumeRow& volume, const std::stop_token& stop);
-    WriteSessionView open_again(const WriteSessionRow& row);
+    WriteSessionView take_over(const WriteSessionRow& row, const OpenSession& request);
+    void abort_open(const WriteSessionRow& row);
     WriteSessionView view_of(const WriteSessionRow& row) const;
-    std::shared_ptr<SessionBackend> backend_of(const WriteSessionId& id) const;
-    void keep(const WriteSessionId& id, std::shared_ptr<SessionBackend> backend, Bytes expected);
+    std::shared_ptr<SessionBackend> find_backend(const WriteSessionId& id) const;
+    std::shared_ptr<SessionBackend> require_backend(const WriteSessionId& id) const;
+    void keep(const WriteSessionId& id, std::shared_ptr<SessionBackend> backend);
     void drop(const WriteSessionId& id);
     void reopen(const WriteSessionRow& row);
-    void remove_orphans(const std::vector<WriteSessionRow>& active) const;
     std::shared_ptr<SessionBackend> close_for_commit(const WriteSessionRow& row);
     Committed apply_staged(const WriteSessionRow& row, const BlockDevice& device, const Progress& progress);
     void give_up(const WriteSessionRow& row, const Error& reason);
     Committed finish_commit(const WriteSessionRow& row, const std::shared_ptr<SessionBackend>& backend,
                             const Progress& progress);
 
-    struct Open {
-        std::shared_ptr<SessionBackend> backend;
-        Bytes expected = 0;
-    };
-
     Parts parts_;
-    const StagingOptions staging_;
+    const std::shared_ptr<StagingSpace> staging_;
     mutable std::mutex open_mutex_;
-    std::map<WriteSessionId, Open> open_;
+    std::map<WriteSessionId, std::shared_ptr<SessionBackend>> open_;
 };
 
 }  // namespace mk::volumes

@@ -33,10 +33,22 @@ def sync_job(job_id, done, status="running"):
                "migration", percent=done,
                replication={"replication_type": "initial", "status": "replicating", "current_operation": "Copying",
                             "vma_sync_type": "initial", "vma_eta_seconds": 200, "bytes_total": 100 << 20, "bytes_done": done << 20,
-                            "bytes_sent": done << 20, "bytes_zeroed": 0, "bytes_per_second": 10 << 20,
+                            "bytes_sent": done << 20, "bytes_zeroed": 0, "bytes_wire": done << 19, "bytes_per_second": 10 << 20,
+                            "bottleneck": None, "attempt": 1,
                             "heartbeat_at": "2026-01-01T10:00:00.000Z",
                             "disks": [{"disk_id": "disk-2000", "bytes_total": 60 << 20, "bytes_done": 30 << 20},
                                       {"disk_id": "disk-2001", "bytes_total": 40 << 20, "bytes_done": 0}]})
+
+
+def verification_job(job_id, ranges, status="completed"):
+    """A comparison of one disk of 1 GiB; `ranges` are where it differs."""
+    verification = {"verdict": "differs" if ranges else "identical", "percent": 100, "snapshot_time": "2026-01-01T10:00:00.000Z",
+                    "compared": 1 << 30, "different": sum(length for _, length in ranges),
+                    "disks": [{"disk_id": "disk-2000", "compared": 1 << 30, "different": sum(length for _, length in ranges),
+                               "ranges": [{"offset": offset, "length": length} for offset, length in ranges], "ranges_left_out": 0}]}
+    done = job(job_id, status, [step(1, "Compare with the source", "completed", name="compare")], "verification",
+               replication={**sync_job(job_id, 0)["replication"], "replication_type": "verification"})
+    return {**done, "operation": "verify", "recovery_point": None, "verification": verification}
 
 
 def machine(name, context_id, status="ready_for_failover", label="Ready", **more):
@@ -44,6 +56,7 @@ def machine(name, context_id, status="ready_for_failover", label="Ready", **more
              "status_since": "2026-01-01T10:00:00.000Z", "status_reason": None, "next_step": "Test failover",
              "current_job_id": None, "flags": ["never_tested"], "boot_disk_id": "disk-2000",
              "last_sync": "2026-01-01T10:00:00.000Z", "last_test": None, "last_test_verdict": None,
+             "verified_at": None, "verified_verdict": None, "verified_percent": None, "compare_reason": None,
              "disks": [{"disk_id": "disk-2000", "label": "Hard disk 1", "capacity": 1 << 30, "is_boot": True, "volume_id": None,
                         "bytes_total": 0, "bytes_done": 0}],
              "source": {"name": name, "used": 512 << 20, "findings": []}, "created_at": "2026-01-01T10:00:00.000Z",
@@ -133,7 +146,7 @@ class FakeOma:
             raise Problem(404, "not_found", f"there is no managed machine '{name}'", "List them: migratekit vm list")
         if method == "DELETE":
             return {"context_id": found[0]["context_id"], "volumes_kept": "keep_volumes=true" in query}
-        if rest.endswith("/sync"):
+        if rest.endswith(("/sync", "/verify")):
             return {"job_id": "job-" + found[0]["name"], "context_id": found[0]["context_id"]}
         return found[0]
 

@@ -278,3 +278,104 @@ def test_api_and_token(cli, oma):
     assert json.loads(result.stdout)["token"] == "T" and oma.requests[-1][2] == {"name": "n", "role": "viewer"}
     assert cli("api", "POST", "/api/v1/tokens", "-f", "-", input="{").returncode == 2
     assert len(json.loads(cli("api", "GET", "/api/v1/vms").stdout)["vms"]) == 2
+
+
+def test_sync_options_reach_the_api(cli, oma):
+    assert cli("sync", "start", "app-01", "--compare", "--priority", "-5", "--limit", "100Mbit").returncode == 0
+    assert oma.requests[-1][:2] == ("POST", "/api/v1/vms/app-01/sync")
+    assert oma.requests[-1][2] == {"full": False, "compare": True, "priority": -5, "bytes_per_second": 12500000}
+    assert cli("sync", "start", "app-01", "--limit", "none").returncode == 0
+    assert oma.requests[-1][2] == {"full": False, "compare": False, "bytes_per_second": None}
+
+
+@pytest.mark.parametrize("arguments", [
+    ("start", "app-01", "--full", "--compare"), ("start", "app-01", "--priority", "101"), ("start", "app-01", "--priority", "high"),
+    ("start", "app-01", "--limit", "100M"), ("verify", "app-01", "--percent", "0"), ("verify", "app-01", "--percent", "101"),
+    ("verify", "app-01", "erp-02"), ("settings", "--compare-percent", "101")])
+def test_sync_options_that_make_no_sense(cli, oma, arguments):
+    assert cli("sync", *arguments).returncode == 2
+    assert not [request for request in oma.requests if request[0] != "GET"]
+
+
+def test_sync_list_shows_what_was_moved(cli, oma):
+    oma.jobs["job-1"] = [sync_job("job-1", 50)]
+    oma.jobs["job-2"] = [job("job-2", "completed", [])]
+    lines = cli("sync", "list").stdout.splitlines()
+    assert lines[0].split()[-5:] == ["CHANGED", "SENT", "ON", "THE", "WIRE"]
+    assert len(lines) == 2 and lines[1].startswith("job-1") and lines[1].endswith("100.0 MiB  50.0 MiB     25.0 MiB")
+    oma.jobs.clear()
+    assert cli("sync", "list").stdout == "No sync.\n"
+
+
+def test_sync_show_tells_the_figures(cli, oma):
+    done = sync_job("job-1", 100, "completed")
+    done["replication"] |= {"attempt": 2}
+    done["recovery_point"] = {"disks": [
+        {"bytes_changed": 100 << 20, "bytes_sent": 40 << 20, "bytes_zeroed": 50 << 20, "bytes_skipped": 0, "bytes_resumed": 10 << 20,
+         "bytes_compared": 200 << 20, "bytes_different": 0, "bytes_verified": 40 << 20, "digest_runs": 2}]}
+    oma.jobs["job-1"] = [done]
+    shown = {line[:14].strip(): line[14:].strip() for line in cli("sync", "show", "job-1").stdout.splitlines()}
+    assert shown["Changed"] == "100.0 MiB" and shown["Sent"] == "40.0 MiB, 40 % of what changed"
+    assert shown["On the wire"] == "50.0 MiB, 50 % of what changed"
+    assert shown["Taken over"].startswith("10.0 MiB") and shown["Compared"] == "200.0 MiB, no difference"
+    assert shown["Attempt"] == "2"
+
+
+def test_sync_settings(cli, oma):
+    path = "/api/v1/settings/replication"
+    oma.answers[("GET", path)] = {"compare_percent": 1}
+    oma.answers[("PUT", path)] = {"compare_percent": 5}
+    assert "1 %" in cli("sync", "settings").stdout
+    assert "5 %" in cli("sync", "settings", "--compare-percent", "5").stdout
+    assert oma.requests[-1] == ("PUT", path, {"compare_percent": 5})
+
+
+BANDWIDTH = {"bytes_per_second": 12500000, "windows": [{"days": ["mon", "tue", "wed"], "from": "08:00", "to": "18:00", "bytes_per_second": None}],
+             "now": {"bytes_per_second": None, "window": {"days": ["mon", "tue", "wed"], "from": "08:00", "to": "18:00", "bytes_per_second": None},
+                     "local_time": "Mon 09:30 GMT"}}
+
+
+def test_limit_show(cli, oma):
+    oma.answers[("GET", "/api/v1/settings/bandwidth")] = BANDWIDTH
+    lines = cli("limit", "show").stdout.splitlines()
+    assert lines[1].startswith("now, Mon 09:30 GMT") and lines[1].endswith("no limit, until 18:00")
+    assert lines[2].split() == ["mon-wed", "08:00-18:00", "no", "limit"]
+    assert lines[3].split(maxsplit=1) == ["otherwise", "100 Mbit/s (11.9 MiB/s)"]
+    assert json.loads(cli("limit", "show", "-o", "json").stdout) == BANDWIDTH
+
+
+def test_limit_set_keeps_what_is_not_named(cli, oma):
+    path = "/api/v1/settings/bandwidth"
+    oma.answers[("GET", path)] = oma.answers[("PUT", path)] = BANDWIDTH
+    assert cli("limit", "set", "--limit", "1Gbit").returncode == 0
+    assert oma.requests[-1] == ("PUT", path, {"bytes_per_second": 125000000, "windows": BANDWIDTH["windows"]})
+    assert cli("limit", "set", "--window", "sat,sun 22:00-06:00 12MiB", "--window", "daily 08:00-09:00 none").returncode == 0
+    body = oma.requests[-1][2]
+    assert body["bytes_per_second"] == 12500000
+    assert body["windows"][0] == {"days": ["sat", "sun"], "from": "22:00", "to": "06:00", "bytes_per_second": 12582912}
+    assert len(body["windows"][1]["days"]) == 7 and body["windows"][1]["bytes_per_second"] is None
+    assert cli("limit", "set", "--no-windows", "--limit", "none").returncode == 0
+    assert oma.requests[-1][2] == {"bytes_per_second": None, "windows": []}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--limit", "fast"), ("--window", "mon 08:00 1Mbit"), ("--window", "daily 08:00-09:00 none", "--no-windows")])
+def test_limits_that_make_no_sense(cli, oma, arguments):
+    assert cli("limit", "set", *arguments).returncode == 2
+    assert not oma.requests
+
+
+def test_refused_limit(cli, oma):
+    path = "/api/v1/settings/bandwidth"
+    oma.answers[("GET", path)] = BANDWIDTH
+    oma.answers[("PUT", path)] = Problem(400, "invalid", "windows 1 and 2 overlap on mon at 08:00")
+    result = cli("limit", "set", "--limit", "1Gbit", "-o", "json")
+    assert result.returncode == 2 and "overlap" in error_of(result)["message"]
+
+
+def test_vm_show_tells_the_last_comparison(cli, oma):
+    assert "Last compared" not in cli("vm", "show", "app-01").stdout
+    oma.machines["app-01"] |= {"verified_at": "2026-01-01T10:00:00.000Z", "verified_verdict": "differs", "verified_percent": 25,
+                               "compare_reason": "a verification found differences"}
+    shown = cli("vm", "show", "app-01").stdout
+    assert "ago, differs (25 % compared)" in shown
+    assert "compares everything: a verification found differences" in shown

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from fakeoma import TITLES, job, step, sync_job
+from fakeoma import TITLES, job, step, sync_job, verification_job
 
 
 def ended(status, error=None):
@@ -46,7 +46,7 @@ def test_one_line_per_stage_and_tenth_without_a_terminal(cli, oma):
         "app-01     [##------------------]  12%  12.0/100.0 MiB  10 MiB/s  4 min left",
         "app-01     [##############------]  73%  73.0/100.0 MiB  10 MiB/s  4 min left",
         "[2/2] Copy changed data             2 min 34 s",
-        "app-01: completed in 4 min 12 s, 100.0 MiB sent"]
+        "app-01: completed in 4 min 12 s, 100.0 MiB sent, 50.0 MiB on the wire"]
 
 
 def test_failed_job_tells_cause_and_remedy(cli, oma):
@@ -79,6 +79,42 @@ def test_interrupt_detaches(cli, oma, arguments):
     assert not [request for request in oma.requests if request[1].endswith("/cancel")]
 
 
+def test_slow_leg_and_attempt(cli, oma):
+    slow = sync_job("job-app-01", 50)
+    slow["replication"] |= {"bottleneck": "tunnel", "attempt": 3}
+    oma.jobs["job-app-01"] = [slow, sync_job("job-app-01", 100, "completed")]
+    result = cli("sync", "start", "app-01", "--wait")
+    assert "50.0/100.0 MiB  10 MiB/s  4 min left  slow: tunnel  attempt 3\n" in result.stderr
+
+
+def test_a_copy_that_is_identical(cli, oma):
+    oma.jobs["job-app-01"] = [verification_job("job-app-01", [])]
+    result = cli("sync", "verify", "app-01", "--wait")
+    assert result.returncode == 0 and result.stdout == ""
+    assert result.stderr.endswith("app-01: completed in 4 min 12 s, identical, 1.0 GiB compared\n")
+    assert ("POST", "/api/v1/vms/app-01/verify", {"percent": 100}) in oma.requests
+
+
+@pytest.mark.parametrize("status", ["completed", "warning"])
+def test_a_copy_that_differs_is_told_by_the_exit_code(cli, oma, status):
+    oma.jobs["job-app-01"] = [verification_job("job-app-01", [(1 << 20, 65536), (0, 512)], status)]
+    result = cli("sync", "verify", "app-01", "--percent", "10", "--wait")
+    assert result.returncode == 10
+    assert [line.split() for line in result.stdout.splitlines()] == [
+        ["DISK", "OFFSET", "LENGTH"], ["disk-2000", "1048576", "65536"], ["disk-2000", "0", "512"]]
+    assert "differs in 64.5 KiB, 1.0 GiB compared" in result.stderr
+    assert ("POST", "/api/v1/vms/app-01/verify", {"percent": 10}) in oma.requests
+    last = lines_of(cli("job", "wait", "job-app-01", "-o", "json"))[-1]
+    assert (last["status"], last["exit_code"]) == ("differs", 10)
+    assert "64.0 KiB at 1048576" in cli("sync", "show", "job-app-01").stdout
+
+
+def test_a_comparison_that_failed_is_no_difference(cli, oma):
+    failed = verification_job("job-app-01", [], "failed")
+    oma.jobs["job-app-01"] = [{**failed, "verification": None}]
+    assert cli("sync", "verify", "app-01", "--wait").returncode == 6
+
+
 def test_interrupt_as_json(cli, oma):
     oma.jobs["job-app-01"] = [sync_job("job-app-01", 5)]
     process = cli.start("sync", "start", "app-01", "--wait", "-o", "json")
@@ -97,7 +133,7 @@ def test_bars_on_a_terminal(cli, oma):
     assert "app-01     [##########----------]  50%  50.0/100.0 MiB" in terminal.screen
     assert "  disk-2000[##########----------]  50%  30.0/60.0 MiB" in terminal.screen
     assert "\x1b[1A\x1b[2K" in terminal.screen, "the bars redraw themselves"
-    assert terminal.screen.endswith("app-01: completed in 4 min 12 s, 100.0 MiB sent\r\n")
+    assert terminal.screen.endswith("app-01: completed in 4 min 12 s, 100.0 MiB sent, 50.0 MiB on the wire\r\n")
 
 
 @pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"TERM": ""}])

@@ -55,11 +55,13 @@ class Replica:
         self.disks = {d["key"]: TargetDisk(folder, f"disk-{d['key']}", len(vcenter.content("off-one", d["key"])), *filters)
                       for d in self.machine["disks"]}
         self.base = {}
+        self.has_writes = False
 
     def order(self, job, **changes):
         disks = []
         for key, target in self.disks.items():
-            disk = {"disk_id": f"disk-{key}", "target_uri": target.uri, "target_is_zero": key not in self.base}
+            disk = {"disk_id": f"disk-{key}", "target_uri": target.uri, "target_is_zero": key not in self.base,
+                    "target_has_writes": self.has_writes}
             if key in self.base:
                 base = self.base[key]
                 disk.update(base_change_id=base["change_id"], base_backing_uuid=base["backing_uuid"],
@@ -71,6 +73,7 @@ class Replica:
     def start(self, job, **changes):
         status, answer = self.vma.call("POST", "/api/v1/replicate", self.order(job, **changes))
         assert status == 202, answer
+        self.has_writes = True
         return job
 
     def sync(self, job, **changes):
@@ -79,6 +82,9 @@ class Replica:
         assert end["state"] == "completed", end
         for disk in end["result"]["disks"]:
             self.base[int(disk["disk_id"].removeprefix("disk-"))] = disk
+        # As after a commit: the next session is another one, and nothing is left to go on from.
+        self.has_writes = False
+        self.vma.call("DELETE", f"/api/v1/checkpoints/{self.machine['instance_uuid']}")
         return end
 
     def assert_equal(self):

@@ -1,5 +1,4 @@
 """The VMA service against the lab's vCenter: discovery, full and incremental copies, and everything that goes wrong."""
-import hashlib
 import json
 import os
 import signal
@@ -7,7 +6,7 @@ import signal
 import pytest
 
 from conftest import Replica
-from vmalab import Vma, new_job, wait_for
+from vmalab import Vma, new_job, run_digest, wait_for
 
 MIB = 1024 * 1024
 SLOW_WRITES = ("--filter=delay", "wdelay=20")
@@ -62,7 +61,7 @@ def test_full_copy_then_increments_are_equal_and_small(vcenter, vma, replica):
         assert disk["digests"]
         for digest in disk["digests"]:
             piece = content[digest["offset"]:digest["offset"] + digest["length"]]
-            assert hashlib.sha256(piece).hexdigest() == digest["sha256"]
+            assert run_digest(piece, digest["offset"]) == digest["digest"]
     # Much less than the disks' capacity: what was never written is not sent.
     assert first["sent_bytes"] < 8 * MIB
 
@@ -230,7 +229,7 @@ def test_wrong_password_fails_the_job_and_is_written_nowhere(vcenter, vma, repli
     job = new_job()
     replica.sync(job)
     for path in folder.rglob("*"):
-        if path.is_file() and path.suffix in (".json", ".log"):
+        if path.is_file() and path.suffix in (".json", ".jsonl", ".log"):
             text = path.read_text(errors="replace")
             assert vcenter.password not in text and "a-wrong-password" not in text, path
 
@@ -325,7 +324,7 @@ def test_jobs_wait_for_a_slot(vcenter, folder):
         second = new_job()
         other = {**one.order(second), "moref": vcenter.machine("beacon")["moref"]}
         assert service.call("POST", "/api/v1/replicate", other)[0] == 202
-        service.wait_stage(second, "Waiting for a slot (place 1)")
+        service.wait_stage(second, "Waiting for a slot (place 1 of 1)")
         for job in (second, first):
             service.call("POST", f"/api/v1/jobs/{job}/stop")
             assert service.wait_end(job)["state"] == "cancelled"

@@ -14,6 +14,8 @@ import urllib.error
 import urllib.request
 import uuid
 
+import xxhash
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("MK_BUILD_DIR", ROOT / "build" / "dev")).resolve()
 LAB_VCENTER = ROOT / "build" / "lab" / "lab-vcenter"
@@ -128,7 +130,7 @@ class TargetDisk:
 
     @property
     def uri(self):
-        return f"nbd+unix:///?socket={self.socket}"
+        return f"nbd+unix:///{self.file.stem}?socket={self.socket}"
 
     def content(self):
         return self.file.read_bytes()
@@ -193,6 +195,9 @@ class Vma:
     def wait_stage(self, job, stage):
         return wait_for(lambda: (p := self.progress(job))["stage"] == stage and p, f"stage {stage} of job {job}")
 
+    def checkpoint(self, instance_uuid):
+        return self.folder / "jobs" / "checkpoints" / f"{instance_uuid.lower()}.jsonl"
+
     def engines(self):
         """Process ids of the engines that this service started."""
         found = subprocess.run(["pgrep", "-P", str(self.process.popen.pid), "-f", "migratekit-engine"],
@@ -201,6 +206,14 @@ class Vma:
 
     def stop(self):
         return self.process.stop()
+
+
+def run_digest(content, offset):
+    """What the product says of a run of a disk that begins at `offset`: docs/data-plane.md section 4."""
+    leaf = 256 * 1024
+    cuts = [0, *range(leaf - offset % leaf, len(content), leaf), len(content)]
+    leaves = (xxhash.xxh3_128_digest(content[a:b]) for a, b in zip(cuts, cuts[1:]) if a < b)
+    return xxhash.xxh3_128_hexdigest(b"".join(leaves))
 
 
 def new_job():

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 import uuid
 
@@ -59,3 +60,30 @@ def context():
 def volume(daemon, context):
     """The id of a volume that is attached to the appliance."""
     return daemon.attached(context=context)["volume_id"]
+
+
+@pytest.fixture
+def own(cloud):
+    """A daemon of its own, for tests that kill it or fill its staging space."""
+    daemons = []
+
+    def make(**settings):
+        daemon = Daemon(tempfile.mkdtemp(prefix="mk-volumes-"), cloud, **settings)
+        daemon.seed()
+        daemon.start()
+        daemons.append(daemon)
+        return daemon
+
+    yield make
+    for daemon in daemons:
+        daemon.stop()
+        shutil.rmtree(daemon.folder)
+
+
+@pytest.fixture
+def small_disk():
+    folder = tempfile.mkdtemp(prefix="mk-staging-")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+    os.rmdir(folder)

@@ -11,6 +11,8 @@ import time
 import urllib.error
 import urllib.request
 
+import xxhash
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT / "tests" / "integration" / "cloudstack"))
 
@@ -21,8 +23,12 @@ DAEMON = BUILD / "bin" / "volume-daemon"
 SEED = BUILD / "tests" / "seed_config"
 GIB = 1 << 30
 MIB = 1 << 20
+LEAF = 256 * 1024
 UNIT = 32 * MIB
-ZERO_UNIT = hashlib.sha256(bytes(UNIT)).hexdigest()
+ZERO_LEAF = xxhash.xxh3_128_digest(bytes(LEAF))
+
+
+ZEROS = bytes(LEAF)
 
 
 class Refused(Exception):
@@ -140,10 +146,25 @@ class Daemon:
 
 def digest_of(file):
     overall = hashlib.sha256()
-    while unit := file.read(UNIT):
-        digest = ZERO_UNIT if len(unit) == UNIT and not unit.strip(b"\0") else hashlib.sha256(unit).hexdigest()
-        overall.update(digest.encode())
+    while leaf := file.read(LEAF):
+        overall.update(ZERO_LEAF if leaf == ZEROS else xxhash.xxh3_128_digest(leaf))
     return overall.hexdigest()
+
+
+def run_digest(data, offset=0):
+    """Of a run that begins at `offset` of its disk, by the definition in base/block_digest."""
+    first = LEAF - offset % LEAF
+    leaves = [data[:first], *(data[at:at + LEAF] for at in range(first, len(data), LEAF))]
+    return xxhash.xxh3_128_hexdigest(b"".join(xxhash.xxh3_128_digest(leaf) for leaf in leaves))
+
+
+def holds(cloud, volume, expected):
+    with open(cloud.file(volume), "rb") as file:
+        for offset, data in expected.items():
+            file.seek(offset)
+            if file.read(len(data)) != data:
+                return False
+    return True
 
 
 def nbd(uri):
@@ -154,4 +175,4 @@ def nbd(uri):
     return handle
 
 
-__all__ = ["BUILD", "DAEMON", "SEED", "GIB", "MIB", "UNIT", "Cloud", "Daemon", "Failed", "Refused", "digest_of", "nbd", "wait_for", "time"]
+__all__ = ["BUILD", "DAEMON", "SEED", "GIB", "MIB", "UNIT", "Cloud", "Daemon", "Failed", "Refused", "digest_of", "holds", "nbd", "run_digest", "wait_for", "time"]

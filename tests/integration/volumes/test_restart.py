@@ -2,30 +2,11 @@
 
 import os
 import shutil
-import subprocess
-import tempfile
+import time
 
 import pytest
 
-from daemonlab import GIB, MIB, Daemon, Failed, Refused, nbd, wait_for
-
-
-@pytest.fixture
-def own(cloud):
-    """A daemon of its own, for tests that kill it or fill its staging space."""
-    daemons = []
-
-    def make(**settings):
-        daemon = Daemon(tempfile.mkdtemp(prefix="mk-volumes-"), cloud, **settings)
-        daemon.seed()
-        daemon.start()
-        daemons.append(daemon)
-        return daemon
-
-    yield make
-    for daemon in daemons:
-        daemon.stop()
-        shutil.rmtree(daemon.folder)
+from daemonlab import GIB, MIB, Failed, Refused, holds, nbd, wait_for
 
 
 def filled_session(daemon, volume, pieces=24, job="job-inc"):
@@ -42,31 +23,27 @@ def filled_session(daemon, volume, pieces=24, job="job-inc"):
     return session, expected
 
 
-def holds(cloud, volume, expected):
-    with open(cloud.file(volume), "rb") as file:
-        for offset, data in expected.items():
-            file.seek(offset)
-            if file.read(len(data)) != data:
-                return False
-    return True
+def half_applied(daemon, cloud, volume):
+    """A commit that was killed in the middle of its apply: session, what the volume must hold, the operation. The apply is fast:
+    where it was over before the kill, it is tried again."""
+    for attempt in range(10):
+        session, expected = filled_session(daemon, volume, job=f"job-{attempt}")
+        operation = daemon.begin("POST", f"/api/v1/write-sessions/{session['session_id']}/commit", {})
+        deadline = time.monotonic() + 60
+        while not any(holds(cloud, volume, {offset: data[:4096]}) for offset, data in expected.items()):
+            assert time.monotonic() < deadline, "the apply does not begin"
+        daemon.kill()
+        if not holds(cloud, volume, expected):
+            return session, expected, operation
+        daemon.start()
+        daemon.commit(session)
+    raise AssertionError("the apply was always over before the kill")
 
 
 def test_commit_that_is_killed_in_the_middle_of_its_apply_is_finished_by_the_next_start(own, cloud, context):
     daemon = own()
     volume = daemon.attached(context=context)["volume_id"]
-    session, expected = filled_session(daemon, volume)
-    operation = daemon.begin("POST", f"/api/v1/write-sessions/{session['session_id']}/commit", {})
-    last = max(expected)
-    first_bytes = expected[0][:4096]
-
-    def apply_has_begun():
-        with open(cloud.file(volume), "rb") as file:
-            return file.read(4096) == first_bytes
-    wait_for(apply_has_begun)
-    daemon.kill()
-    with open(cloud.file(volume), "rb") as file:
-        file.seek(last)
-        assert file.read(8 * MIB) != expected[last], "the apply was over before the kill"
+    session, expected, operation = half_applied(daemon, cloud, volume)
     daemon.start()
     assert daemon.call("GET", f"/api/v1/operations/{operation}")["state"] in ("interrupted", "completed")
     result = daemon.commit(session)
@@ -135,23 +112,10 @@ def test_creation_that_was_cut_off_is_finished_in_the_size_that_is_wanted_now(ow
     assert [v["id"] for v in made()] == [volume["volume_id"]]
 
 
-def half_applied(daemon, cloud, context):
-    """A commit that was killed in the middle of its apply."""
-    volume = daemon.attached(context=context)["volume_id"]
-    session, expected = filled_session(daemon, volume)
-    daemon.begin("POST", f"/api/v1/write-sessions/{session['session_id']}/commit", {})
-
-    def apply_has_begun():
-        with open(cloud.file(volume), "rb") as file:
-            return file.read(4096) == expected[0][:4096]
-    wait_for(apply_has_begun)
-    daemon.kill()
-    return volume, session
-
-
 def test_commit_whose_staged_changes_are_damaged_gives_the_volume_free_for_a_full_copy(own, cloud, context):
     daemon = own()
-    volume, session = half_applied(daemon, cloud, context)
+    volume = daemon.attached(context=context)["volume_id"]
+    session, _, _ = half_applied(daemon, cloud, volume)
     with open(daemon.staging / (session["session_id"] + ".data"), "r+b") as data:
         data.seek(40 * MIB * 20)
         data.write(b"damage")
@@ -159,7 +123,7 @@ def test_commit_whose_staged_changes_are_damaged_gives_the_volume_free_for_a_ful
     with pytest.raises(Failed) as failed:
         daemon.commit(session)
     assert failed.value.error["code"] in ("corrupt", "conflict") and failed.value.error["remedy"]
-    [state] = [s["state"] for s in daemon.call("GET", "/api/v1/write-sessions?job_id=job-inc")["sessions"]]
+    [state] = [s["state"] for s in daemon.call("GET", f"/api/v1/write-sessions?job_id={session['job_id']}")["sessions"]]
     assert state == "aborted" and not list(daemon.staging.iterdir())
     full = daemon.open(volume, "direct", "job-full", expect_zero=True)
     assert not full["target_is_zero"]
@@ -168,7 +132,8 @@ def test_commit_whose_staged_changes_are_damaged_gives_the_volume_free_for_a_ful
 
 def test_commit_waits_for_staged_changes_that_are_away_until_it_is_aborted(own, cloud, context):
     daemon = own()
-    volume, session = half_applied(daemon, cloud, context)
+    volume = daemon.attached(context=context)["volume_id"]
+    session, _, _ = half_applied(daemon, cloud, volume)
     away = str(daemon.staging) + ".away"
     os.rename(daemon.staging, away)
     daemon.start()
@@ -210,16 +175,7 @@ def test_session_that_cannot_fit_is_refused(own, context):
     daemon.open(other, "staged", expected_bytes=20 * MIB)
 
 
-@pytest.fixture
-def small_disk():
-    folder = tempfile.mkdtemp(prefix="mk-staging-")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
-    os.rmdir(folder)
-
-
-def test_full_staging_space_is_an_error_of_the_write_and_the_session_can_be_aborted(own, cloud, context, small_disk):
+def test_full_staging_space_is_an_error_of_the_write_and_the_session_can_be_aborted(small_disk, own, cloud, context):
     daemon = own(staging_folder=small_disk, staging_reserve_mib=1)
     volume = daemon.attached(context=context)["volume_id"]
     before = daemon.digest(volume)

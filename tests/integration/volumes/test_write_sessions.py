@@ -1,13 +1,13 @@
 """Data through the exports: direct, staged, committed, aborted, cut off."""
 
-import hashlib
+import json
 import os
 import random
 import subprocess
 
 import pytest
 
-from daemonlab import GIB, MIB, UNIT, Failed, Refused, digest_of, nbd
+from daemonlab import GIB, MIB, UNIT, Failed, Refused, digest_of, nbd, run_digest
 
 
 @pytest.fixture
@@ -56,14 +56,16 @@ def test_second_direct_session_does_not_claim_a_zero_volume(daemon, volume, imag
     assert not daemon.open(volume, "direct", "job-2", expect_zero=True)["target_is_zero"]
 
 
-def test_session_that_was_written_to_does_not_claim_zero_when_it_is_opened_again(daemon, volume):
+def test_session_tells_that_it_began_on_zeros_and_whether_it_was_written_to(daemon, volume):
     session = daemon.open(volume, "direct", expect_zero=True)
+    assert session["target_is_zero"] and not session["has_writes"]
+    assert session["export_name"] == session["nbd_uri"].rsplit("/", 1)[1]
     assert daemon.open(volume, "direct", expect_zero=True) == session
     client = nbd(session["nbd_uri"])
     client.pwrite(b"x" * 512, 0)
     client.shutdown()
     again = daemon.open(volume, "direct", expect_zero=True)
-    assert again["session_id"] == session["session_id"] and not again["target_is_zero"]
+    assert again == {**session, "has_writes": True}
 
 
 def test_foreign_clients_understand_the_export(daemon, volume, image):
@@ -74,8 +76,42 @@ def test_foreign_clients_understand_the_export(daemon, volume, image):
     assert str(GIB) in info and "can_multi_conn: true" in info and "can_flush: true" in info and "block_size_maximum: 33554432" in info
     names = subprocess.run(["nbdinfo", "--list", "--json", uri.rsplit("/", 1)[0]], capture_output=True, text=True)
     assert session["session_id"] not in names.stdout
+    assert 'base:allocation' in info and "description: write session " in info
+    mapped = json.loads(subprocess.run(["nbdinfo", "--map", "--json", uri], check=True, capture_output=True, text=True).stdout)
+    assert sum(extent["length"] for extent in mapped) == GIB
+    copied = str(image) + ".copy"
+    subprocess.run(["nbdcopy", uri, copied], check=True)
+    assert same(image, copied)
+    os.unlink(copied)
     compared = subprocess.run(["qemu-img", "compare", "-f", "raw", "-F", "raw", str(image), uri], capture_output=True, text=True)
     assert compared.returncode == 0, compared.stdout + compared.stderr
+
+
+def test_qemu_and_libnbd_write_what_they_were_told(daemon, cloud, volume, image):
+    session = daemon.open(volume, "direct", expect_zero=True)
+    subprocess.run(["qemu-img", "convert", "-n", "-f", "raw", "-O", "raw", str(image), session["nbd_uri"]], check=True)
+    client = nbd(session["nbd_uri"])
+    import nbd as libnbd
+    client.pwrite(b"fua" * 512, 1000, libnbd.CMD_FLAG_FUA)
+    write(image, 1000, b"fua" * 512)
+    client.zero(5 * MIB + 13, 699 * MIB, libnbd.CMD_FLAG_NO_HOLE)
+    write(image, 699 * MIB, bytes(5 * MIB + 13))
+    client.trim(MIB, 500 * MIB)
+    client.shutdown()
+    result = daemon.commit(session)
+    assert same(image, cloud.file(volume))
+    assert result["digest"] == daemon.side_digest(volume)
+
+
+def test_staged_session_tells_its_allocation(daemon, volume):
+    session = daemon.open(volume, "staged")
+    client = nbd(session["nbd_uri"])
+    client.pwrite(os.urandom(MIB), MIB)
+    client.zero(2 * MIB, 4 * MIB)
+    client.shutdown()
+    mapped = json.loads(subprocess.run(["nbdinfo", "--map", "--json", session["nbd_uri"]], check=True, capture_output=True, text=True).stdout)
+    zeros = [(e["offset"], e["length"]) for e in mapped if e["type"] == 3]
+    assert (4 * MIB, 2 * MIB) in zeros and not any(offset < 2 * MIB and offset + length > MIB for offset, length in zeros)
 
 
 def test_staged_increment_reaches_the_volume_only_with_its_commit(daemon, cloud, volume, image):
@@ -124,11 +160,39 @@ def test_verify_names_the_ranges_that_differ(daemon, volume, image):
     client.flush()
     with open(image, "rb") as file:
         start = file.read(65536)
-    ranges = [{"offset": 0, "length": 65536, "sha256": hashlib.sha256(start).hexdigest()},
-              {"offset": 65536, "length": 65536, "sha256": hashlib.sha256(data).hexdigest()},
-              {"offset": 131072, "length": 4096, "sha256": "0" * 64}]
+    ranges = [{"offset": 0, "length": 65536, "digest": run_digest(start)},
+              {"offset": 65536, "length": 65536, "digest": run_digest(data)},
+              {"offset": 131072, "length": 4096, "digest": "0" * 32},
+              {"offset": 100 * MIB + 512, "length": 20 * MIB, "digest": run_digest(bytes(20 * MIB), 512)}]
     result = daemon.do("POST", f"/api/v1/write-sessions/{session['session_id']}/verify", {"ranges": ranges})
     assert result == {"mismatches": [{"offset": 131072, "length": 4096}]}
+    for bad in ({"offset": GIB, "length": 512, "digest": "0" * 32}, {"offset": 0, "length": 512, "digest": "0" * 64}):
+        with pytest.raises((Refused, Failed)) as refused:
+            daemon.do("POST", f"/api/v1/write-sessions/{session['session_id']}/verify", {"ranges": [bad]})
+        assert "invalid" in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["direct", "staged"])
+def test_verify_finds_what_changed_at_the_target_after_it_arrived(daemon, cloud, volume, kind):
+    """A byte that turns over where it is kept, behind the back of the daemon."""
+    session = daemon.open(volume, kind)
+    data = os.urandom(3 * MIB)
+    client = nbd(session["nbd_uri"])
+    client.pwrite(data, MIB)
+    client.flush()
+    client.shutdown()
+    ranges = [{"offset": MIB + n * MIB, "length": MIB, "digest": run_digest(data[n * MIB:(n + 1) * MIB])} for n in range(3)]
+    verify = f"/api/v1/write-sessions/{session['session_id']}/verify"
+    assert daemon.do("POST", verify, {"ranges": ranges}) == {"mismatches": []}
+    place = daemon.call("GET", f"/api/v1/volumes/{volume}/device")["device_path"] if kind == "direct" else daemon.staging / (session["session_id"] + ".data")
+    with open(place, "r+b") as file:
+        file.seek(2 * MIB + 777)
+        old = file.read(1)
+        file.seek(2 * MIB + 777)
+        file.write(bytes([old[0] ^ 1]))
+        file.flush()
+        os.fsync(file.fileno())
+    assert daemon.do("POST", verify, {"ranges": ranges}) == {"mismatches": [{"offset": 2 * MIB, "length": MIB}]}
 
 
 def test_volume_has_one_session_and_cannot_leave_while_it_is_open(daemon, volume):

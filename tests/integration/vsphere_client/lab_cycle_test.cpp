@@ -8,6 +8,7 @@
 #include "block/nbd.hpp"
 #include "endpoint.hpp"
 #include "source/vsphere/snapshots.hpp"
+#include "unit/source/vsphere/patient_reader.hpp"
 
 namespace mk::vsphere {
 namespace {
@@ -30,17 +31,22 @@ std::string pattern(std::size_t length, char seed) {
 
 std::string read_range(block::BlockSource& source, Range range) {
     std::string text(range.length, '\0');
-    source.read(range.offset, std::as_writable_bytes(std::span(text)), {});
+    PatientReader(source).read(range.offset, std::as_writable_bytes(std::span(text)));
     return text;
 }
 
 /// The whole disk in pieces as the engine would ask for them.
 void expect_equal(block::BlockSource& actual, block::BlockSource& expected) {
     ASSERT_EQ(actual.capacity(), expected.capacity());
-    const auto step = std::min(actual.max_request(), expected.max_request());
-    for (Bytes offset = 0; offset < actual.capacity(); offset += step) {
-        const Range range{offset, std::min(step, actual.capacity() - offset)};
-        ASSERT_TRUE(read_range(actual, range) == read_range(expected, range)) << "at " << offset;
+    PatientReader actual_reader(actual);
+    PatientReader expected_reader(expected);
+    std::vector<std::byte> actual_data(2 * MiB);
+    std::vector<std::byte> expected_data(2 * MiB);
+    for (Bytes offset = 0; offset < actual.capacity(); offset += actual_data.size()) {
+        const auto length = std::min<Bytes>(actual_data.size(), actual.capacity() - offset);
+        actual_reader.read(offset, std::span(actual_data).first(length));
+        expected_reader.read(offset, std::span(expected_data).first(length));
+        ASSERT_TRUE(actual_data == expected_data) << "at " << offset;
     }
 }
 

@@ -6,6 +6,7 @@
 #include "control/failover/ports.hpp"
 #include "control/replication/ports.hpp"
 #include "control/settings/cloudstack_setup.hpp"
+#include "control/settings/source_appliances.hpp"
 
 namespace mk::test {
 
@@ -24,6 +25,9 @@ class AbsentSource : public replication::SourceSite, public failover::SourcePowe
     contracts::PassProgress progress(const JobId&, const Stop&) override { nobody_answers(); }
     void stop_pass(const JobId&) override { nobody_answers(); }
     void forget_pass(const JobId&) override { nobody_answers(); }
+    std::string target_uri(const contracts::WriteSession&) const override { nobody_answers(); }
+    void set_limit(Bytes) override { nobody_answers(); }
+    void forget_checkpoint(const std::string&) override { nobody_answers(); }
     std::vector<std::string> sweep_snapshots(const contracts::VcenterAccess&, const std::string&,
                                              const Stop&) override {
         nobody_answers();
@@ -102,6 +106,31 @@ class AbsentTools : public failover::GuestPreparation, public failover::BootChec
     void check(const std::string&) override { nobody_answers(); }
     RecoveryPoint run(const JobId&, const VmContextId&, const Stop&) override { nobody_answers(); }
     void clean_up(const JobId&, const VmContextId&) override { nobody_answers(); }
+    void drop_resumable(const VmContextId&) override { nobody_answers(); }
+};
+
+/// No limit, nothing compared.
+class PlainPolicies : public replication::BandwidthPolicy, public replication::SamplingPolicy {
+  public:
+    Bytes limit_now() override { return 0; }
+    int compare_percent(const VmContextId&) override { return 0; }
+};
+
+/// Pairings in memory.
+class FakePairings : public settings::Pairings {
+  public:
+    std::vector<settings::PairedAppliance> list() const override { return all; }
+    settings::Invitation invite() override {
+        ++codes;
+        return {.code = "ABCDE-FGHIJ", .expires = {}, .fingerprint = "f0", .fingerprint_for_people = "f 0"};
+    }
+    std::size_t open_invitations() const override { return codes; }
+    bool remove(const std::string& id) override {
+        return std::erase_if(all, [&](const settings::PairedAppliance& one) { return one.id == id; }) > 0;
+    }
+
+    std::vector<settings::PairedAppliance> all;
+    std::size_t codes = 0;
 };
 
 }  // namespace mk::test

@@ -89,6 +89,9 @@ TEST_F(OmaAccess, AnOperatorDoesNotChangeAccessesAndTokens) {
     }
     EXPECT_EQ(call("PUT", "/api/v1/ossea/config", operator_, "{}").status, 403);
     EXPECT_EQ(call("DELETE", "/api/v1/vmware-credentials/vc", operator_).status, 403);
+    EXPECT_EQ(call("POST", "/api/v1/appliances/pairings", operator_, "{}").status, 403);
+    EXPECT_EQ(call("DELETE", "/api/v1/appliances/leeds", operator_).status, 403);
+    EXPECT_EQ(pairings_.codes, 0U);
     EXPECT_EQ(call("POST", "/api/v1/vms/nobody/sync", operator_, "{}").status, 404);
 }
 
@@ -102,7 +105,7 @@ TEST_F(OmaAccess, NobodyWithoutTokenLearnsAnything) {
 }
 
 /// Routes that read a body; the others do not look at it.
-const std::set<std::string> bodiless = {"DELETE", "POST /api/v1/jobs/none/cancel"};
+const std::set<std::string> bodiless = {"DELETE", "POST /api/v1/jobs/none/cancel", "POST /api/v1/appliances/pairings"};
 
 TEST_F(OmaAccess, BodiesThatAreNoObjectAreInvalid) {
     const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
@@ -150,7 +153,12 @@ TEST_F(OmaAccess, FieldsOfAWrongTypeAreInvalid) {
          "/api/v1/ossea/config",
          {{"api_url", "u"}, {"zone", "z"}, {"template", "t"}, {"disk_offering", "d"}, {"appliance_vm", "a"}}},
         {"POST", "/api/v1/replications", {{"vcenter", "vc"}, {"machine", "web"}, {"start_replication", true}}},
-        {"POST", "/api/v1/vms/" + vm_.value + "/sync", {{"full", true}}},
+        {"POST",
+         "/api/v1/vms/" + vm_.value + "/sync",
+         {{"full", true}, {"compare", false}, {"priority", 5}, {"bytes_per_second", 1 << 20}}},
+        {"POST", "/api/v1/vms/" + vm_.value + "/verify", {{"percent", 5}}},
+        {"PUT", "/api/v1/settings/bandwidth", {{"bytes_per_second", 1 << 20}, {"windows", Json::array()}}},
+        {"PUT", "/api/v1/settings/replication", {{"compare_percent", 5}}},
         {"POST", "/api/v1/failover/check", failover},
         {"POST", "/api/v1/failover/test", failover},
         {"POST", "/api/v1/failover/live", failover},

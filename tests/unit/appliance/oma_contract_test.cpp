@@ -126,7 +126,8 @@ TEST_F(OmaContract, DescribesEveryFieldOfAJob) {
     job.steps.emplace_back();
     const auto shown = view(job);
 
-    EXPECT_EQ(keys_of(shown), without(document_.fields("Job"), {"machine", "replication", "failover"}));
+    EXPECT_EQ(keys_of(shown), without(document_.fields("Job"),
+                                      {"machine", "replication", "recovery_point", "verification", "failover"}));
     EXPECT_EQ(keys_of(shown.at("steps").at(0)), document_.fields("Step"));
     EXPECT_EQ(keys_of(view(joblog::Event{})), document_.fields("Event"));
     EXPECT_EQ(keys_of(view(replication::ReplicationJob{})), without(document_.fields("ReplicationJob"), {"disks"}));
@@ -151,6 +152,34 @@ TEST_F(OmaContract, DescribesEveryFieldOfWhatIsLeft) {
     EXPECT_EQ(keys_of(view(settings::CloudStackSettings{})), document_.fields("CloudStackSettings"));
     EXPECT_EQ(keys_of(view(networks::NetworkMapping{})), document_.fields("NetworkMapping"));
     EXPECT_EQ(keys_of(view(ledger::Entry{})), document_.fields("LedgerEntry"));
+}
+
+TEST_F(OmaContract, DescribesEveryFieldOfTheWayBetweenTheSites) {
+    token_ = tokens_.create("reader", "viewer");
+    pairings_.all.emplace_back().name = "leeds";
+    const auto limits = answer("/api/v1/settings/bandwidth");
+    EXPECT_EQ(keys_of(limits), document_.fields("Bandwidth"));
+    EXPECT_EQ(keys_of(limits.at("now")), document_.fields("BandwidthNow"));
+    EXPECT_EQ(without(keys_of(limits), {"now"}), document_.fields("BandwidthLimits"));
+    EXPECT_EQ(keys_of(settings::to_json(settings::BandwidthWindow{})), document_.fields("BandwidthWindow"));
+    EXPECT_EQ(keys_of(answer("/api/v1/settings/replication")), document_.fields("ReplicationSettings"));
+    EXPECT_EQ(keys_of(answer("/api/v1/appliances")), document_.fields("ApplianceList"));
+    EXPECT_EQ(keys_of(view(settings::PairedAppliance{})), document_.fields("PairedAppliance"));
+    EXPECT_EQ(keys_of(view(ApplianceState{})), document_.fields("ApplianceState"));
+    EXPECT_EQ(keys_of(view(settings::Invitation{})), document_.fields("Invitation"));
+    auto appliance = document_.fields("PairedAppliance");
+    appliance.merge(document_.fields("ApplianceState"));
+    appliance.insert("used");
+    EXPECT_EQ(keys_of(answer("/api/v1/appliances/leeds")), appliance);
+}
+
+TEST_F(OmaContract, DescribesEveryFieldOfAVerification) {
+    const Json kept = {{"verdict", "differs"}, {"percent", 5},   {"snapshot_ms", 1'767'225'600'000},
+                       {"compared", 2},        {"different", 1}, {"disks", Json::array()}};
+    const auto shown = verification_view(kept);
+    EXPECT_EQ(keys_of(shown), document_.fields("Verification"));
+    EXPECT_EQ(shown.at("snapshot_time"), "2026-01-01T00:00:00.000Z");
+    EXPECT_TRUE(verification_view(nullptr).is_null());
 }
 
 TEST_F(OmaContract, EndsOfALiveFailoverNeedAnOperatorAndAMachineThatIsFailedOver) {

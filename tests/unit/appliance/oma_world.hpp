@@ -25,6 +25,8 @@ struct OmaWorld {
                 .replications = replications_,
                 .source = source_,
                 .volumes = replica_volumes_,
+                .bandwidth = policies_,
+                .sampling = policies_,
                 .clock = clock_};
     }
     failover::Collaborators failover_use() {
@@ -64,6 +66,10 @@ struct OmaWorld {
     test::AbsentFailoverVolumes failover_volumes_;
     test::AbsentCloud cloud_;
     test::AbsentTools tools_;
+    test::PlainPolicies policies_;
+    test::FakePairings pairings_;
+    settings::TransferSettings transfer_{database_, clock_};
+    settings::SourceAppliances appliances_{pairings_, job_log_, settings::SettingRows(database_, clock_), {}};
     settings::CloudStackSetup setup_{cloudstack_, cloud_};
     discovery::DiscoveryService discovery_{credentials_, machines_, source_};
     replication::ReplicationService replication_{replication_use()};
@@ -72,6 +78,8 @@ struct OmaWorld {
                        .credentials = credentials_,
                        .cloudstack = cloudstack_,
                        .cloudstack_setup = setup_,
+                       .transfer = transfer_,
+                       .appliances = appliances_,
                        .discovery = discovery_,
                        .machines = machines_,
                        .networks = networks_,
@@ -83,7 +91,16 @@ struct OmaWorld {
                        .failover = failover_,
                        .job_log = job_log_,
                        .ledger = ledger_,
-                       .peers = [] { return std::vector<PeerState>{PeerState{}}; }};
+                       .peers = [] { return std::vector<PeerState>{PeerState{}}; },
+                       .appliance_state =
+                           [](const settings::PairedAppliance& appliance) {
+                               return appliance.name == "leeds"
+                                          ? ApplianceState{.reachable = true,
+                                                           .version = "0.1.0",
+                                                           .is_same_version = true,
+                                                           .round_trip = std::chrono::milliseconds{7}}
+                                          : ApplianceState{.problem = "nobody answers"};
+                           }};
     http::Router router_ = make_router(services_);
 
     http::ServerResponse call(const std::string& method, const std::string& path, const Secret& token,

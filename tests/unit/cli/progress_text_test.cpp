@@ -45,6 +45,30 @@ TEST(ProgressText, DrawsTheBytesThatMustMove) {
     EXPECT_EQ(lines[2], "  disk-2001[####################] 100%  10.0/10.0 GiB");
 }
 
+TEST(ProgressText, NamesTheSlowLegAndTheAttempt) {
+    auto job = copying();
+    job["replication"]["bottleneck"] = "tunnel";
+    job["replication"]["attempt"] = 2;
+    EXPECT_EQ(copy_lines(job)[0],
+              "app-01     [##############------]  73%  26.8/36.7 GiB  431 MiB/s  4 min left  slow: tunnel  attempt 2");
+    job["replication"]["bottleneck"] = nullptr;
+    job["replication"]["attempt"] = 1;
+    EXPECT_EQ(copy_lines(job), copy_lines(copying()));
+}
+
+TEST(ProgressText, PromisesNoTimeWhileItWaits) {
+    auto job = copying();
+    job["replication"]["current_operation"] = "Waiting for the next attempt";
+    EXPECT_EQ(copy_lines(job)[0],
+              "app-01     [##############------]  73%  26.8/36.7 GiB  Waiting for the next attempt");
+}
+
+TEST(ProgressText, DrawsAComparisonLikeACopy) {
+    auto job = copying();
+    job["steps"][1]["name"] = "compare";
+    EXPECT_EQ(copy_percent(job), 73);
+}
+
 TEST(ProgressText, SaysFlushingInsteadOfAHundredPercent) {
     auto job = copying();
     job["replication"]["bytes_done"] = job["replication"]["bytes_total"];
@@ -99,6 +123,11 @@ TEST(ProgressText, TellsTheOutcome) {
     job["started_at"] = to_iso8601(now - 252s);
     job["completed_at"] = to_iso8601(now);
     EXPECT_EQ(outcome_line(job), "app-01: completed in 4 min 12 s, 1.0 GiB sent");
+
+    job["replication"]["bytes_wire"] = 300 * MiB;
+    EXPECT_EQ(outcome_line(job), "app-01: completed in 4 min 12 s, 1.0 GiB sent, 300.0 MiB on the wire");
+    job["verification"] = {{"verdict", "identical"}, {"disks", {{{"compared", GiB}}}}};
+    EXPECT_EQ(outcome_line(job), "app-01: completed in 4 min 12 s, identical, 1.0 GiB compared");
 
     const Json failover = {{"job_id", "j"},
                            {"machine", "pg"},

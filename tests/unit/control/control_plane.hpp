@@ -1,6 +1,7 @@
 #pragma once
 // The control side as apps/oma-api wires it, on a real SQLite database and on fakes of everything outside.
 
+#include <atomic>
 #include <cstdlib>
 
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include "base/log.hpp"
 #include "base/retry.hpp"
 #include "control/failover/failover_service.hpp"
+#include "control/replication/kept_sessions.hpp"
 #include "control/replication/pass_cleanup.hpp"
 #include "control/replication/replication_service.hpp"
 #include "support/error_of.hpp"
@@ -24,12 +26,28 @@ class PassAsFinalSync : public failover::FinalSync {
   public:
     explicit PassAsFinalSync(replication::Collaborators& use) : use_(use) {}
     RecoveryPoint run(const JobId& job, const VmContextId& vm, const std::stop_token& stop) override {
-        return replication::PassCoordinator(use_, job, vm, false).run(stop);
+        return replication::PassCoordinator(use_, job, vm, {}).run(stop);
     }
-    void clean_up(const JobId& job, const VmContextId& vm) override { replication::clean_up_pass(use_, job, vm); }
+    void clean_up(const JobId& job, const VmContextId& vm) override { replication::abandon_pass(use_, job, vm); }
+    void drop_resumable(const VmContextId& vm) override { replication::drop_resumable(use_, vm); }
 
   private:
     replication::Collaborators& use_;
+};
+
+/// The operator's settings.
+class FakePolicies : public replication::BandwidthPolicy, public replication::SamplingPolicy {
+  public:
+    std::atomic<Bytes> limit = 0;
+    std::atomic<int> percent = 1;
+    std::function<void()> on_look;  ///< runs at every look at the progress of a copy, before the VMA is asked
+    Bytes limit_now() override {
+        if (on_look) {
+            on_look();
+        }
+        return limit;
+    }
+    int compare_percent(const VmContextId&) override { return percent; }
 };
 
 /// Thousands of small transactions: in memory where there is such a folder, because what is tested here is not the
@@ -86,6 +104,17 @@ class ControlPlane : public testing::Test {
         return !faults.is_dead();
     }
 
+    /// The same services with other limits of time.
+    void set_pacing(const replication::Pacing& pacing) {
+        pass_use.pacing = pacing;
+        restart();
+    }
+    bool has_logged(const JobId& job, const std::string& part) const {
+        const auto events = job_log.events(job, "", 1000);
+        return std::any_of(events.begin(), events.end(),
+                           [&](const auto& e) { return e.message.find(part) != std::string::npos; });
+    }
+
     /// A configured site with one managed machine.
     VmContextId add_machine(const SourceMachine& machine = a_machine()) {
         if (credential.empty()) {
@@ -123,7 +152,9 @@ class ControlPlane : public testing::Test {
                    "the job did not end");
         return job_log.find(job)->status;
     }
-    JobStatus sync(const VmContextId& vm, bool full = false) { return outcome(replication->start(vm, full, "test")); }
+    JobStatus sync(const VmContextId& vm, const replication::PassOptions& options = {}) {
+        return outcome(replication->start(vm, options, "test"));
+    }
     JobStatus clean_up(const VmContextId& vm) { return outcome(failover->clean_up(vm, "test")); }
     MachineStatus status(const VmContextId& vm) { return machines.find(vm)->status; }
     StepStatus step_status(const JobId& job, const std::string& name) {
@@ -145,6 +176,25 @@ class ControlPlane : public testing::Test {
     }
     /// Everything is as the last recovery point says, and nothing else is left anywhere.
     void expect_at_rest(const VmContextId& vm) {
+        expect_unharmed(vm);
+        EXPECT_EQ(volumes.open_sessions(), 0);
+        EXPECT_FALSE(replication::has_kept_sessions(pass_use, vm));
+    }
+    /// A session is open only when its job is over and says that the next one may go on with it, or holds the rest of a
+    /// recovery point.
+    void expect_no_stray_session() {
+        for (const auto& [id, session] : volumes.sessions) {
+            if (session.row.state == "open" || session.row.state == "committing") {
+                const auto point = recovery_points.of_job(session.row.job_id);
+                const bool is_to_apply = point && !point->applied;
+                EXPECT_TRUE(is_to_apply || replication::keeps_sessions(pass_use, session.row.job_id)) << id;
+                EXPECT_TRUE(is_over(session.row.job_id)) << id;
+            }
+        }
+    }
+    /// The same as expect_at_rest(), except for what the next pass may go on with.
+    void expect_unharmed(const VmContextId& vm) {
+        expect_no_stray_session();
         const auto point = recovery_points.latest(vm);
         ASSERT_TRUE(point && point->applied);
         ASSERT_EQ(volumes.volumes.size(), point->disks.size());
@@ -157,7 +207,6 @@ class ControlPlane : public testing::Test {
         EXPECT_TRUE(cloud.machines.empty());
         EXPECT_TRUE(volumes.default_roots.empty());
         EXPECT_TRUE(source.snapshots.empty());
-        EXPECT_EQ(volumes.open_sessions(), 0);
         EXPECT_EQ(ledger_kinds(), std::vector<std::string>{});  // volumes are the Volume Daemon's entries
         EXPECT_TRUE(job_log.list({}, true, 10).empty());
         EXPECT_TRUE(machines.find(vm)->current_job.empty());
@@ -165,6 +214,11 @@ class ControlPlane : public testing::Test {
 
     static constexpr replication::Pacing pass_pacing{.poll = std::chrono::milliseconds{1},
                                                      .heartbeat_limit = std::chrono::milliseconds{20},
+                                                     .patience = std::chrono::milliseconds{40},
+                                                     .attempts = 20,
+                                                     .idle_attempts = 3,
+                                                     .attempt_pause = std::chrono::milliseconds{1},
+                                                     .longest_attempt_pause = std::chrono::milliseconds{2},
                                                      .stop_limit = std::chrono::milliseconds{50},
                                                      .clean_up_limit = std::chrono::milliseconds{5},
                                                      .record_pause = std::chrono::milliseconds{1}};
@@ -193,8 +247,10 @@ class ControlPlane : public testing::Test {
     FakeSource source{faults, volumes};
     FakeCloud cloud{faults, volumes};
 
-    replication::Collaborators pass_use{database,     job_log, ledger,  machines, recovery_points, credentials,
-                                        replications, source,  volumes, clock,    pass_pacing};
+    FakePolicies policies;
+    replication::Collaborators pass_use{database,    job_log,      ledger,     machines, recovery_points,
+                                        credentials, replications, source,     volumes,  policies,
+                                        policies,    clock,        pass_pacing};
     PassAsFinalSync final_sync{pass_use};
     failover::Collaborators failover_use{job_log,    ledger,     machines, recovery_points, credentials, networks,
                                          cloudstack, failovers,  volumes,  cloud,           cloud,       cloud,

@@ -219,7 +219,7 @@ TEST_F(FailoverTest, RevertThatDoesNotBringThePointBackKeepsTheSnapshots) {
 TEST_F(FailoverTest, VolumeGrownByAFailedSyncIsReadBeforeItIsTouched) {
     source.machine.disks[1] = test::a_disk(2001, 3 * GiB);
     volumes.verify_finds_difference = true;
-    ASSERT_EQ(sync(vm, true), JobStatus::failed);
+    ASSERT_EQ(sync(vm, {.full = true}), JobStatus::failed);
     volumes.verify_finds_difference = false;
     ASSERT_EQ(recovery_points.latest(vm)->disks[1].digest, "");
     EXPECT_EQ(fail_over(rehearsal()), JobStatus::completed);
@@ -394,7 +394,7 @@ TEST_F(FailoverTest, AfterACommitThereIsOnlyRemoval) {
     EXPECT_EQ(test::code_of([&] { failover->commit(vm, "test"); }), ErrorCode::conflict);
     EXPECT_EQ(test::code_of([&] { failover->clean_up(vm, "test"); }), ErrorCode::conflict);
     EXPECT_EQ(test::code_of([&] { failover->start(vm, live(), "test"); }), ErrorCode::conflict);
-    EXPECT_EQ(test::code_of([&] { replication->start(vm, false, "test"); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { replication->start(vm, {}, "test"); }), ErrorCode::conflict);
     faults.forget_calls();
     EXPECT_TRUE(replication->remove(vm, false, "test"));
     EXPECT_FALSE(machines.find(vm));
@@ -463,7 +463,7 @@ TEST_F(FailoverTest, CommitThatHasBegunGoesForwardsOnly) {
 
 TEST_F(FailoverTest, SyncOfAMachineInATestIsRefused) {
     ASSERT_EQ(fail_over(rehearsal()), JobStatus::completed);
-    EXPECT_EQ(test::code_of([&] { replication->start(vm, false, "test"); }), ErrorCode::conflict);
+    EXPECT_EQ(test::code_of([&] { replication->start(vm, {}, "test"); }), ErrorCode::conflict);
 }
 
 TEST_F(FailoverTest, RestartOfAServiceWithoutOpenJobsChangesNothing) {

@@ -18,6 +18,7 @@ inline const CloudMachineId appliance{"appliance"};
 struct FakeVolume {
     contracts::Volume row;
     std::string content;
+    bool is_written = false;
     std::string snapshot_name;
     std::string snapshot_content;
 };
@@ -49,10 +50,20 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
             return s.second.row.state == "open" || s.second.row.state == "committing";
         }));
     }
-    /// What the engine does through NBD.
+    /// What the engine does through NBD, by the URI "nbd:EXPORT" or "tunnel:///EXPORT".
     void write(const std::string& uri, const std::string& content) {
         const std::lock_guard lock(mutex_);
-        sessions.at(uri.substr(4)).content = content;
+        auto& session = session_at(uri);
+        session.content = content;
+        session.row.has_writes = true;
+        if (session.row.kind == "direct") {
+            volumes.at(session.row.volume_id).content = content;
+            volumes.at(session.row.volume_id).is_written = true;
+        }
+    }
+    std::string read(const std::string& uri) {
+        const std::lock_guard lock(mutex_);
+        return session_at(uri).content;
     }
     /// What a guest or a conversion does to the volumes that it has.
     void modify(const std::function<bool(const FakeVolume&)>& which, const std::string& change) {
@@ -153,10 +164,14 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     contracts::WriteSession open_session(const contracts::OpenWriteSession& request, const std::stop_token&) override {
         return faults_.call("open_session", [&] {
             const std::lock_guard lock(mutex_);
-            for (const auto& [id, session] : sessions) {
+            for (auto& [id, session] : sessions) {
                 const bool active = session.row.state == "open" || session.row.state == "committing";
                 if (active && session.row.volume_id == request.volume_id) {
                     if (session.row.job_id == request.job_id) {
+                        return session.row;
+                    }
+                    if (request.resume_of == session.row.job_id && session.row.state == "open") {
+                        session.row.job_id = request.job_id;
                         return session.row;
                     }
                     throw Error(ErrorCode::conflict, "the volume has a write session of another job");
@@ -164,14 +179,17 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
             }
             const auto id = request.job_id.value + "-" + request.volume_id.value;
             auto& session = sessions[id];
+            const auto& volume = volumes.at(request.volume_id);
+            session.content = request.kind == "staged" ? volume.content : "";
             session.row = {.session_id = WriteSessionId{id},
                            .job_id = request.job_id,
                            .volume_id = request.volume_id,
                            .kind = request.kind,
                            .state = "open",
                            .nbd_uri = "nbd:" + id,
+                           .export_name = id,
                            .length = request.length,
-                           .target_is_zero = request.expect_zero};
+                           .target_is_zero = request.expect_zero && !volume.is_written};
             return session.row;
         });
     }
@@ -187,11 +205,17 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
             return found;
         });
     }
-    std::vector<Range> verify(const WriteSessionId&, const std::vector<contracts::DigestedRange>& ranges,
+    std::vector<Range> verify(const WriteSessionId& id, const std::vector<contracts::DigestedRange>& ranges,
                               const std::stop_token&) override {
         return faults_.call("verify", [&] {
-            return verify_finds_difference && !ranges.empty() ? std::vector<Range>{ranges.front().range}
-                                                              : std::vector<Range>{};
+            const std::lock_guard lock(mutex_);
+            std::vector<Range> wrong;
+            for (const auto& run : ranges) {
+                if (verify_finds_difference || run.digest != digest_of(sessions.at(id.value).content)) {
+                    wrong.push_back(run.range);
+                }
+            }
+            return wrong;
         });
     }
     std::string commit(const WriteSessionId& id, const replication::Report&, const std::stop_token&) override {
@@ -301,6 +325,13 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     }
 
   private:
+    FakeSession& session_at(const std::string& uri) {
+        auto& session = sessions.at(uri.substr(uri.find_last_of(":/") + 1));
+        if (session.row.state != "open") {
+            throw Error(ErrorCode::unavailable, "there is no such export");
+        }
+        return session;
+    }
     contracts::Volume attach(const VolumeId& id, const CloudMachineId& machine, const std::string& mode,
                              const std::string& type) {
         const std::lock_guard lock(mutex_);

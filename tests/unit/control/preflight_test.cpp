@@ -75,7 +75,7 @@ TEST_F(PreflightTest, PointThatIsNotAppliedCannotBeFailedOverTo) {
 TEST_F(PreflightTest, DiskThatIsNotInThePointIsABlocker) {
     source.machine.disks.push_back(test::a_disk(2002));
     volumes.verify_finds_difference = true;
-    ASSERT_EQ(sync(vm, true), JobStatus::failed);
+    ASSERT_EQ(sync(vm, {.full = true}), JobStatus::failed);
     EXPECT_EQ(findings(), blocker("disk_not_copied"));
 }
 

@@ -43,7 +43,7 @@ TEST_F(RemovalTest, NothingCanStartWhileVolumesAreDeleted) {
     int tries = 0;
     volumes.on_remove = [&] {
         ++tries;
-        EXPECT_EQ(test::code_of([&] { replication->start(vm, false, "test"); }), ErrorCode::conflict);
+        EXPECT_EQ(test::code_of([&] { replication->start(vm, {}, "test"); }), ErrorCode::conflict);
         EXPECT_EQ(test::code_of([&] { failover->start(vm, {}, "test"); }), ErrorCode::conflict);
         EXPECT_EQ(test::code_of([&] { replication->remove(vm, true, "test"); }), ErrorCode::conflict);
     };

@@ -2,6 +2,8 @@
 // A machine, its snapshot and its target in memory, for tests of a pass.
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <random>
@@ -24,6 +26,7 @@ struct FakeDisk {
     std::map<std::string, std::vector<Range>> changes;  ///< answer by change id
     std::optional<Error> allocation_error;
     std::function<void(Range)> on_read;
+    std::function<void()> on_open_reader;  ///< for each channel
     Bytes reader_capacity_offset = 0;
 };
 
@@ -112,6 +115,7 @@ inline std::unique_ptr<block::BlockSource> FakeFrozen::open(const DiskId& id, co
     content.resize(content.size() + disk.reader_capacity_offset);
     auto reader = std::make_unique<CountedSource>(std::move(content), source_);
     reader->on_read = disk.on_read;
+    reader->on_open = disk.on_open_reader;
     return reader;
 }
 
@@ -129,17 +133,30 @@ inline std::unique_ptr<engine::FrozenMachine> FakeSource::freeze(const std::func
     return std::make_unique<FakeFrozen>(*this);
 }
 
+/// The digests of what a sink holds now.
+class FakeDigests : public engine::TargetDigests {
+  public:
+    explicit FakeDigests(std::shared_ptr<block::MemorySink> sink) : sink_(std::move(sink)) {}
+    std::vector<LeafDigest> leaves(Range run, const std::stop_token&) override {
+        LeafDigester digester(run);
+        digester.add(std::span(sink_->content).subspan(run.offset, run.length));
+        return digester.finish();
+    }
+
+  private:
+    std::shared_ptr<block::MemorySink> sink_;
+};
+
 /// Hands out sinks on disks that stay here.
 class FakeTarget : public engine::Target {
   public:
     std::map<DiskId, std::shared_ptr<block::MemorySink>> disks;
 
     std::unique_ptr<block::BlockSink> open(const DiskId& id, const std::stop_token&) override {
-        const auto found = disks.find(id);
-        if (found == disks.end()) {
-            throw Error(ErrorCode::not_found, "no such export");
-        }
-        return std::make_unique<Handle>(found->second);
+        return std::make_unique<Handle>(find(id));
+    }
+    std::unique_ptr<engine::TargetDigests> open_digests(const DiskId& id, const std::stop_token&) override {
+        return std::make_unique<FakeDigests>(find(id));
     }
 
   private:
@@ -148,15 +165,65 @@ class FakeTarget : public engine::Target {
         explicit Handle(std::shared_ptr<block::MemorySink> sink) : sink_(std::move(sink)) {}
         Bytes capacity() const override { return sink_->capacity(); }
         Bytes max_request() const override { return sink_->max_request(); }
-        void write(Bytes offset, std::span<const std::byte> data, const std::stop_token& stop) override {
-            sink_->write(offset, data, stop);
+        bool has_multi_conn() const override { return sink_->has_multi_conn(); }
+        std::unique_ptr<block::WriteChannel> open_channel(const std::stop_token& stop) override {
+            return sink_->open_channel(stop);
         }
-        void zero(Range range, const std::stop_token& stop) override { sink_->zero(range, stop); }
-        void flush(const std::stop_token& stop) override { sink_->flush(stop); }
+        std::string instance() const override { return sink_->instance(); }
 
       private:
         std::shared_ptr<block::MemorySink> sink_;
     };
+
+    std::shared_ptr<block::MemorySink> find(const DiskId& id) const {
+        const auto found = disks.find(id);
+        if (found == disks.end()) {
+            throw Error(ErrorCode::not_found, "no such export");
+        }
+        return found->second;
+    }
+};
+
+/// Keeps checkpoints as a file would. `on_call` is called before each operation and may throw where that is allowed.
+class FakeCheckpoints : public engine::CheckpointLog {
+  public:
+    std::vector<engine::DiskCheckpoint> disks;
+    std::function<void(const char*)> on_call;
+    std::function<void()> on_append;   ///< must not throw
+    std::atomic<bool> is_dead{false};  ///< the process was killed: nothing is kept any more
+
+    std::vector<engine::DiskCheckpoint> load() override {
+        call("load");
+        return disks;
+    }
+    void begin(const std::vector<engine::DiskCheckpoint>& begun) override {
+        call("begin");
+        if (!is_dead) {
+            disks = begun;
+        }
+    }
+    void append(const DiskId& disk, std::span<const engine::RunDigest> runs) noexcept override {
+        if (on_append) {
+            on_append();
+        }
+        const std::lock_guard lock(mutex_);
+        if (is_dead) {
+            return;
+        }
+        for (engine::DiskCheckpoint& each : disks) {
+            if (each.id == disk) {
+                each.runs.insert(each.runs.end(), runs.begin(), runs.end());
+            }
+        }
+    }
+
+  private:
+    void call(const char* what) {
+        if (on_call) {
+            on_call(what);
+        }
+    }
+    std::mutex mutex_;
 };
 
 /// Runs of random bytes and of zeros, of random length.
@@ -165,9 +232,13 @@ inline Content random_content(std::mt19937_64& random, Bytes size) {
     for (Bytes at = 0; at < size;) {
         const Bytes length = std::min<Bytes>(size - at, 1 + random() % (512 * KiB));
         if (random() % 2 == 0) {
-            for (Bytes i = at; i < at + length; ++i) {
-                content[i] = static_cast<std::byte>(random());
+            Bytes i = at;
+            for (; i + 8 <= at + length; i += 8) {
+                const std::uint64_t word = random();
+                std::memcpy(content.data() + i, &word, 8);
             }
+            std::fill(content.begin() + static_cast<std::ptrdiff_t>(i),
+                      content.begin() + static_cast<std::ptrdiff_t>(at + length), std::byte{7});
         }
         at += length;
     }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "unit/engine/fakes.hpp"
+#include "unit/engine/copy_rig.hpp"
 
 using namespace mk;
 using namespace mk::engine;
@@ -45,7 +45,8 @@ class Pass : public testing::Test {
     }
 
     PassReport run(const ProgressCallback& on_progress = {}) {
-        return run_pass(source, target, order, on_progress, stop.get_token());
+        order.copy.patience = quick_options().patience;
+        return run_pass(source, target, nullptr, order, on_progress, stop.get_token());
     }
 
     Error failure() {
@@ -88,7 +89,7 @@ TEST_F(Pass, TheFirstCopyIsFullAndEqual) {
     EXPECT_FALSE(report.disks[0].incremental);
     EXPECT_EQ(report.disks[0].full_copy_reason, "first copy");
     EXPECT_EQ(report.disks[0].frozen.change_id, "52 aa/1");
-    EXPECT_EQ(target.disks[DiskId{"disk-2000"}]->flushes, 1);
+    EXPECT_GE(target.disks[DiskId{"disk-2000"}]->flushes, 1);
     EXPECT_EQ(source.releases, 1);
 }
 
@@ -190,7 +191,7 @@ TEST_F(Pass, WithoutTargetNoSnapshotIsTaken) {
 TEST_F(Pass, AFailureAtAnyWriteLeavesNoSnapshotAndNoSuccess) {
     int n = 1;
     for (bool has_failed = true; has_failed; ++n) {
-        int writes = 0;
+        std::atomic<int> writes = 0;
         has_failed = false;
         target.disks[DiskId{"disk-2001"}]->on_write = [&](Range) {
             if (++writes == n) {
@@ -213,11 +214,11 @@ TEST_F(Pass, AFailureAtAnyWriteLeavesNoSnapshotAndNoSuccess) {
 TEST_F(Pass, AFailureAtAnyReadLeavesNoSnapshotAndNoSuccess) {
     int n = 1;
     for (bool has_failed = true; has_failed; ++n) {
-        int reads = 0;
+        std::atomic<int> reads = 0;
         has_failed = false;
         source.machine_disks[0].on_read = [&](Range) {
             if (++reads == n) {
-                throw Error(ErrorCode::unavailable, "connection lost");
+                throw Error(ErrorCode::corrupt, "not what was asked");
             }
         };
         try {
@@ -290,7 +291,8 @@ TEST_F(Pass, ProgressRisesThroughTheStages) {
         EXPECT_GE(done, last);
         last = done;
         sync_type = progress.sync_type;
-        EXPECT_TRUE(progress.stage != "Flushing" || done == planned);
+        const bool is_over = progress.stage == "Flushing" || progress.stage == "Removing snapshot";
+        EXPECT_TRUE(is_over || done < planned || planned == 0) << "100 % before everything is durable";
     });
     EXPECT_EQ(stages, (std::vector<std::string>{"Connecting", "Taking snapshot", "Measuring", "Copying", "Flushing",
                                                 "Removing snapshot"}));

@@ -6,70 +6,12 @@
 
 using namespace mk;
 using namespace mk::engine;
-using block::Extent;
 
 namespace {
 
-/// Says what it is told about extents; holds no bytes, so that a disk may be as large as it likes.
-class SparseSource : public block::BlockSource {
-  public:
-    SparseSource(Bytes capacity, std::vector<Range> data) : capacity_(capacity), data_(std::move(data)) {}
-    Bytes capacity() const override { return capacity_; }
-    Bytes max_request() const override { return 2 * MiB; }
-    void read(Bytes, std::span<std::byte>, const std::stop_token&) override { FAIL() << "planning reads nothing"; }
-    std::vector<Extent> extents(Range range, const std::stop_token&) override {
-        std::vector<Extent> out;
-        Bytes at = range.offset;
-        for (const Range& data : data_) {
-            if (data.end() <= at || data.offset >= range.end()) {
-                continue;
-            }
-            if (data.offset > at) {
-                out.push_back({{at, data.offset - at}, true});
-                at = data.offset;
-            }
-            const Bytes end = std::min(data.end(), range.end());
-            out.push_back({{at, end - at}, false});
-            at = end;
-        }
-        if (at < range.end()) {
-            out.push_back({{at, range.end() - at}, true});
-        }
-        return out;
-    }
-
-  private:
-    Bytes capacity_;
-    std::vector<Range> data_;
-};
-
-SparseSource dense(Bytes capacity) {
-    return SparseSource(capacity, {{0, capacity}});
+RunDigest run(Bytes offset, Bytes length) {
+    return {{offset, length}, zero_leaf_digest(4096)};
 }
-
-std::vector<Range> ranges_of(const Plan& plan) {
-    std::vector<Range> out;
-    for (const Unit& unit : plan.units) {
-        out.push_back(unit.range);
-    }
-    return out;
-}
-
-const std::vector<Bytes> awkward_sizes{0,
-                                       1,
-                                       511,
-                                       512,
-                                       513,
-                                       alignment - 1,
-                                       alignment,
-                                       alignment + 1,
-                                       request_cost,
-                                       unit_size - 1,
-                                       unit_size,
-                                       unit_size + 1,
-                                       3 * unit_size + 512,
-                                       4 * GiB + 512,
-                                       2049 * GiB + 512};
 
 }  // namespace
 
@@ -78,119 +20,82 @@ TEST(Planner, NormalisesAreas) {
     EXPECT_TRUE(normalised({{5, 0}, {1 * GiB, 5}, {2 * GiB, 5}}, 1 * GiB).empty());
     // Unsorted, overlapping, touching.
     EXPECT_EQ(normalised({{2 * MiB, 1 * MiB}, {0, 1 * MiB}, {512 * KiB, 1 * MiB}}, 1 * GiB),
-              (std::vector<Range>{{0, 1536 * KiB}, {2 * MiB, 1 * MiB}}));
+              (RangeSet{{0, 1536 * KiB}, {2 * MiB, 1 * MiB}}));
     // Contained in the one before.
-    EXPECT_EQ(normalised({{0, 4 * MiB}, {1 * MiB, 4 * KiB}}, 1 * GiB), (std::vector<Range>{{0, 4 * MiB}}));
+    EXPECT_EQ(normalised({{0, 4 * MiB}, {1 * MiB, 4 * KiB}}, 1 * GiB), (RangeSet{{0, 4 * MiB}}));
     // Aligned outward, but not over the end.
-    EXPECT_EQ(normalised({{4097, 1}}, 1 * GiB), (std::vector<Range>{{4096, 4096}}));
-    EXPECT_EQ(normalised({{8192, 600}}, 8704), (std::vector<Range>{{8192, 512}}));
+    EXPECT_EQ(normalised({{4097, 1}}, 1 * GiB), (RangeSet{{4096, 4096}}));
+    EXPECT_EQ(normalised({{8192, 600}}, 8704), (RangeSet{{8192, 512}}));
     // Too long, even so long that the end overflows.
-    EXPECT_EQ(normalised({{4096, ~0ULL}}, 1 * MiB), (std::vector<Range>{{4096, 1 * MiB - 4096}}));
+    EXPECT_EQ(normalised({{4096, ~0ULL}}, 1 * MiB), (RangeSet{{4096, 1 * MiB - 4096}}));
 }
 
 TEST(Planner, ReadsAlongGapsThatCostLessThanARequest) {
-    EXPECT_EQ(normalised({{0, 4 * KiB}, {request_cost, 4 * KiB}}, 1 * GiB),
-              (std::vector<Range>{{0, request_cost + 4 * KiB}}));
+    EXPECT_EQ(normalised({{0, 4 * KiB}, {request_cost, 4 * KiB}}, 1 * GiB), (RangeSet{{0, request_cost + 4 * KiB}}));
     EXPECT_EQ(normalised({{0, 4 * KiB}, {request_cost + 4 * KiB, 4 * KiB}}, 1 * GiB).size(), 2U);
 }
 
-TEST(Planner, ComplementIsTheRest) {
-    EXPECT_EQ(complement({}, 10), (std::vector<Range>{{0, 10}}));
-    EXPECT_EQ(complement({{0, 10}}, 10), (std::vector<Range>{}));
-    EXPECT_EQ(complement({{2, 3}, {7, 1}}, 10), (std::vector<Range>{{0, 2}, {5, 2}, {8, 2}}));
-    EXPECT_TRUE(complement({}, 0).empty());
+TEST(Planner, AComparisonCoversTheDisk) {
+    EXPECT_EQ(plan_comparison(33 * MiB + 512).compared, (RangeSet{{0, 33 * MiB + 512}}));
+    EXPECT_TRUE(plan_comparison(0).compared.empty());
 }
 
-TEST(Planner, CoversAwkwardSizesWithUnits) {
-    for (const Bytes size : awkward_sizes) {
-        SparseSource source = dense(size);
-        const Plan plan = plan_full_copy({{0, size}}, source, false, {});
-        prove_coverage(plan, size);
-        Bytes at = 0;
-        for (const Unit& unit : plan.units) {
-            EXPECT_EQ(unit.range.offset, at) << size;
-            EXPECT_LE(unit.range.length, unit_size);
-            at = unit.range.end();
+TEST(Planner, ASampleIsTakenFromWhatThePlanLeavesAlone) {
+    const Bytes capacity = 100 * unit_size + 512;
+    Plan plan = plan_increment({{unit_size + 1 * MiB, 1 * MiB}}, capacity);
+    add_sample(plan, 100, 1);
+    EXPECT_EQ(plan.compared, complement(plan.areas, capacity));
+    prove_coverage(plan);
+
+    add_sample(plan, 30, 2);
+    const Bytes chosen = total_length(plan.compared);
+    EXPECT_GT(chosen, capacity / 10);
+    EXPECT_LT(chosen, capacity / 2);
+    prove_coverage(plan);
+    const RangeSet first = plan.compared;
+    add_sample(plan, 30, 2);
+    EXPECT_EQ(plan.compared, first);
+    add_sample(plan, 30, 3);
+    EXPECT_NE(plan.compared, first);
+    add_sample(plan, 0, 3);
+    EXPECT_TRUE(plan.compared.empty());
+}
+
+TEST(Planner, WhatEarlierAttemptsDidIsLeftOut) {
+    Plan plan = plan_full_copy({{0, 4 * unit_size}}, 8 * unit_size, true);
+    resume(plan, {run(2 * unit_size, unit_size), run(0, unit_size)}, {{0, 5 * unit_size}});
+    EXPECT_EQ(plan.areas, (RangeSet{{unit_size, unit_size}, {3 * unit_size, unit_size}}));
+    EXPECT_EQ(plan.touched, (RangeSet{{0, 5 * unit_size}}));
+    EXPECT_EQ(plan.resumed.front().range.offset, 0U) << "in order";
+    prove_coverage(plan);
+}
+
+TEST(Planner, AnIncrementRepeatsWhatEarlierAttemptsTouched) {
+    Plan plan = plan_increment({{0, 1 * MiB}}, unit_size);
+    resume(plan, {run(8 * MiB, 1 * MiB)}, {{8 * MiB, 2 * MiB}});
+    EXPECT_EQ(plan.areas, (RangeSet{{0, 1 * MiB}, {9 * MiB, 1 * MiB}}));
+    prove_coverage(plan);
+}
+
+TEST(Planner, CoverageIsProven) {
+    const Plan good = plan_increment({{0, 1 * MiB}, {2 * MiB, 1 * MiB}}, 4 * MiB);
+    prove_coverage(good);
+    const auto broken = [&](const std::function<void(Plan&)>& change) {
+        Plan plan = good;
+        change(plan);
+        try {
+            prove_coverage(plan);
+        } catch (const Error& error) {
+            return error.code() == ErrorCode::internal;
         }
-        EXPECT_EQ(at, size);
-        EXPECT_EQ(plan.planned, size);
-        EXPECT_TRUE(plan.cleared.empty());
-    }
-}
-
-TEST(Planner, UnitsEndAtMultiplesOfTheUnitSize) {
-    SparseSource source = dense(1 * GiB);
-    const Plan plan = plan_increment({{unit_size - 64 * KiB, 128 * KiB}}, source, {});
-    EXPECT_EQ(ranges_of(plan), (std::vector<Range>{{unit_size - 64 * KiB, 64 * KiB}, {unit_size, 64 * KiB}}));
-}
-
-TEST(Planner, AFullCopyCountsDataOnly) {
-    // 2 GiB of data on a disk of 110 GiB: the share done must be of 2 GiB.
-    const Bytes size = 110 * GiB;
-    SparseSource source(size, {{10 * GiB, 2 * GiB}});
-    const Plan plan = plan_full_copy({{0, size}}, source, true, {});
-    prove_coverage(plan, size);
-    EXPECT_EQ(plan.planned, 2 * GiB);
-    EXPECT_EQ(plan.units.size(), 2 * GiB / unit_size);
-    EXPECT_TRUE(plan.cleared.empty());
-}
-
-TEST(Planner, AFullCopyClearsTheRestOfATargetThatIsNotZero) {
-    const Bytes size = 1 * GiB;
-    SparseSource source(size, {{256 * MiB, 1 * MiB}});
-    const Plan plan = plan_full_copy({{128 * MiB, 256 * MiB}}, source, false, {});
-    EXPECT_EQ(plan.cleared,
-              (std::vector<Range>{{0, 256 * MiB}, {256 * MiB + unit_size, size - 256 * MiB - unit_size}}));
-    EXPECT_EQ(ranges_of(plan), (std::vector<Range>{{256 * MiB, unit_size}}));
-    EXPECT_EQ(plan.planned, 1 * MiB);
-    EXPECT_EQ(plan.known_zero, unit_size - 1 * MiB);
-}
-
-TEST(Planner, AnIncrementCountsHolesAsChanges) {
-    SparseSource source(1 * GiB, {{0, 1 * MiB}});
-    const Plan plan = plan_increment({{0, 2 * MiB}}, source, {});
-    ASSERT_EQ(plan.units.size(), 1U);
-    EXPECT_EQ(plan.planned, 2 * MiB);
-    ASSERT_EQ(plan.units[0].pieces.size(), 2U);
-    EXPECT_TRUE(plan.units[0].pieces[1].is_zero);
-    EXPECT_TRUE(plan.cleared.empty());
-}
-
-TEST(Planner, TinyHolesAreReadAsData) {
-    SparseSource source(1 * MiB, {{0, 100 * KiB}, {140 * KiB, 884 * KiB}});
-    const Plan plan = plan_increment({{0, 1 * MiB}}, source, {});
-    ASSERT_EQ(plan.units.size(), 1U);
-    EXPECT_EQ(plan.units[0].pieces.size(), 1U);
-    EXPECT_FALSE(plan.units[0].pieces[0].is_zero);
-}
-
-TEST(Planner, NothingChangedIsAnEmptyPlan) {
-    SparseSource source = dense(1 * GiB);
-    const Plan plan = plan_increment({}, source, {});
-    EXPECT_TRUE(plan.units.empty());
-    EXPECT_EQ(plan.planned, 0U);
-}
-
-TEST(Planner, AnAllocationAnswerWithAGapIsADefectNotAHole) {
-    class Gappy : public SparseSource {
-      public:
-        using SparseSource::SparseSource;
-        std::vector<Extent> extents(Range range, const std::stop_token&) override {
-            return {{{range.offset, 4096}, false}, {{range.offset + 8192, range.length - 8192}, false}};
-        }
-    } source(1 * MiB, {});
-    EXPECT_THROW(plan_full_copy({{0, 1 * MiB}}, source, true, {}), Error);
-}
-
-TEST(Planner, ProofRejectsBrokenPlans) {
-    const auto broken = [](std::vector<Unit> units) {
-        Plan plan;
-        plan.units = std::move(units);
-        EXPECT_THROW(prove_coverage(plan, 1 * GiB), Error);
+        return false;
     };
-    broken({{{0, 0}, {}}});
-    broken({{{0, 8192}, {{{0, 4096}, false}}}});
-    broken({{{0, 8192}, {{{0, 8192}, false}}}, {{4096, 4096}, {{{4096, 4096}, false}}}});
-    broken({{{unit_size - 4096, 8192}, {{{unit_size - 4096, 8192}, false}}}});
-    broken({{{1 * GiB - 4096, 8192}, {{{1 * GiB - 4096, 8192}, false}}}});
+    EXPECT_TRUE(broken([](Plan& plan) { std::swap(plan.areas[0], plan.areas[1]); }));
+    EXPECT_TRUE(broken([](Plan& plan) { plan.areas[0].length = 3 * MiB; }));
+    EXPECT_TRUE(broken([](Plan& plan) { plan.areas[1].length = 3 * MiB; }));
+    EXPECT_TRUE(broken([](Plan& plan) { plan.areas[1].length = ~0ULL; }));
+    EXPECT_TRUE(broken([](Plan& plan) { plan.areas[1].length = 0; }));
+    EXPECT_TRUE(broken([](Plan& plan) { plan.compared = {{512 * KiB, 1 * MiB}}; }));
+    EXPECT_TRUE(broken([](Plan& plan) { plan.resumed = {run(2 * MiB, 1 * MiB)}; }));
+    EXPECT_TRUE(broken([](Plan& plan) { plan.resumed = {run(3 * MiB, 512), run(3 * MiB, 512)}; }));
 }

@@ -16,6 +16,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 namespace mk::http::testing {
@@ -112,7 +113,7 @@ class RawConnection {
     int fd_ = -1;
 };
 
-/// Listens on 127.0.0.1 and gives each connection, one after the other, to the script.
+/// Listens on 127.0.0.1, or at a unix socket, and gives each connection, one after the other, to the script.
 class ScriptedPeer {
   public:
     using Script = std::function<void(RawConnection&)>;
@@ -125,16 +126,18 @@ class ScriptedPeer {
             throw std::runtime_error("cannot listen");
         }
         port_ = ntohs(address.sin_port);
-        thread_ = std::jthread([this, script = std::move(script)] {
-            for (;;) {
-                const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-                if (fd < 0) {
-                    return;
-                }
-                auto connection = RawConnection::adopt(fd);
-                script(connection);
-            }
-        });
+        serve(std::move(script));
+    }
+    /// At a unix socket, which must not exist yet.
+    ScriptedPeer(const std::string& path, Script script) : listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_un address{};
+        address.sun_family = AF_UNIX;
+        path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+        if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 ||
+            ::listen(listener_, 16) != 0) {
+            throw std::runtime_error("cannot listen at " + path);
+        }
+        serve(std::move(script));
     }
     ~ScriptedPeer() {
         stop();
@@ -156,6 +159,19 @@ class ScriptedPeer {
     }
 
   private:
+    void serve(Script script) {
+        thread_ = std::jthread([this, script = std::move(script)] {
+            for (;;) {
+                const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+                if (fd < 0) {
+                    return;
+                }
+                auto connection = RawConnection::adopt(fd);
+                script(connection);
+            }
+        });
+    }
+
     int listener_;
     std::uint16_t port_ = 0;
     std::jthread thread_;

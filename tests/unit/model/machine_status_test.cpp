@@ -18,7 +18,7 @@ const std::vector<S> all_statuses{S::discovered,         S::initial_sync, S::rep
                                   S::failed_over_test,   S::rolling_back, S::failing_over_live,
                                   S::failed_over_live,   S::committed,    S::cleanup_required};
 const std::vector<A> all_actions{A::sync,   A::full_sync, A::test_failover, A::finish_test, A::live_failover,
-                                 A::commit, A::go_back,   A::cleanup,       A::remove};
+                                 A::commit, A::go_back,   A::cleanup,       A::remove,      A::verify};
 
 std::set<A> allowed(S status, bool has_recovery_point = true) {
     std::set<A> out;
@@ -45,7 +45,8 @@ TEST(MachineStatus, WordsGoBothWays) {
 TEST(MachineStatus, AllowsWhatTheTableSays) {
     const std::set<A> syncs{A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove};
     EXPECT_EQ(allowed(S::discovered), (std::set<A>{A::sync, A::full_sync, A::remove}));
-    EXPECT_EQ(allowed(S::ready_for_failover), syncs);
+    EXPECT_EQ(allowed(S::ready_for_failover),
+              (std::set<A>{A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove, A::verify}));
     EXPECT_EQ(allowed(S::failed), syncs);
     EXPECT_EQ(allowed(S::failed_over_test), (std::set<A>{A::finish_test}));
     EXPECT_EQ(allowed(S::cleanup_required), (std::set<A>{A::cleanup}));
@@ -62,6 +63,12 @@ TEST(MachineStatus, AFailoverNeedsARecoveryPoint) {
     EXPECT_EQ(allowed(S::failed, true).count(A::test_failover), 1U);
     EXPECT_NE(refusal(S::failed, A::live_failover, false)->reason.find("recovery point"), std::string::npos);
     EXPECT_NE(refusal(S::failed, A::live_failover, false)->remedy.find("sync start"), std::string::npos);
+}
+
+TEST(MachineStatus, AVerificationNeedsACopyThatIsWhole) {
+    EXPECT_NE(refusal(S::discovered, A::verify)->remedy.find("sync start"), std::string::npos);
+    EXPECT_NE(refusal(S::failed, A::verify)->remedy.find("sync start"), std::string::npos);
+    EXPECT_NE(refusal(S::replicating, A::verify)->reason.find("sync is running"), std::string::npos);
 }
 
 TEST(MachineStatus, EveryRefusalSaysWhatToDo) {

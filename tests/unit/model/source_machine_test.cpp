@@ -57,7 +57,8 @@ TEST(Severity, WordsGoBothWays) {
 }
 
 TEST(Job, WordsGoBothWays) {
-    for (const auto type : {JobType::migration, JobType::test_failover, JobType::live_failover, JobType::cleanup}) {
+    for (const auto type : {JobType::migration, JobType::test_failover, JobType::live_failover, JobType::cleanup,
+                            JobType::verification}) {
         EXPECT_EQ(job_type_from(to_string(type)), type);
     }
     for (const auto status : {JobStatus::pending, JobStatus::running, JobStatus::completed, JobStatus::warning,

@@ -6,9 +6,9 @@ using namespace mk::vma::test;
 
 TEST_F(Registry, AJobCompletesWithItsDigests) {
     const std::string digests =
-        contracts::engine_event_line(contracts::EngineDigests{DiskId{"disk-2000"}, {{{0, 512}, "aa"}}});
-    const std::string more =
-        contracts::engine_event_line(contracts::EngineDigests{DiskId{"disk-2000"}, {{{512, 512}, "bb"}}});
+        contracts::engine_event_line(contracts::EngineDigests{DiskId{"disk-2000"}, {{{0, 512}, std::string(32, 'a')}}});
+    const std::string more = contracts::engine_event_line(
+        contracts::EngineDigests{DiskId{"disk-2000"}, {{{512, 512}, std::string(32, 'b')}}});
     runner.plays["1"] = {.lines = {progress_line(10, 100), digests, more, result_line()}};
     registry->start(request("1"));
     await("1", "completed");
@@ -39,6 +39,10 @@ TEST_F(Registry, ProgressIsOverAllDisksWhileItRuns) {
     EXPECT_EQ(progress.state, "running");
     EXPECT_EQ(progress.percent, 25);
     EXPECT_EQ(progress.stage, "Copying");
+    EXPECT_EQ(progress.wire_bytes, 25U);
+    EXPECT_EQ(progress.bottleneck, "tunnel");
+    EXPECT_FALSE(progress.eta_seconds);
+    EXPECT_FALSE(progress.stalled_seconds);
     EXPECT_EQ(code_of([&] { registry->forget(JobId{"1"}); }), ErrorCode::conflict);
 }
 
@@ -148,24 +152,39 @@ TEST_F(Registry, JobsWaitForASlotInOrder) {
         runner.plays[id] = {.lines = {result_line()}, .holds = true};
     }
     registry->start(request("1"));
-    wait_until([&] { return runner.running() == 1; }, std::chrono::milliseconds{2}, std::chrono::seconds{20}, {},
-               "start");
+    await_running(1);
     registry->start(request("2"));
-    const auto stage_is = [&](const char* id, const std::string& stage) {
-        wait_until([&] { return registry->progress(JobId{id}).stage == stage; }, std::chrono::milliseconds{2},
-                   std::chrono::seconds{20}, {}, stage);
-    };
-    stage_is("2", "Waiting for a slot (place 1)");
+    await_stage("2", "Waiting for a slot (place 1 of 1)");
     registry->start(request("3"));
-    stage_is("3", "Waiting for a slot (place 2)");
+    await_stage("3", "Waiting for a slot (place 2 of 2)");
+    await_stage("2", "Waiting for a slot (place 1 of 2)");
     EXPECT_EQ(runner.running(), 1);
     registry->stop(JobId{"2"});
     await("2", "cancelled");
-    stage_is("3", "Waiting for a slot (place 1)");
+    await_stage("3", "Waiting for a slot (place 1 of 1)");
     runner.release();
     await("1", "completed");
     await("3", "completed");
     EXPECT_FALSE(runner.orders.contains("2"));
+}
+
+TEST_F(Registry, AnUrgentJobOvertakesThoseThatWait) {
+    open({.engines = 1});
+    for (const char* id : {"first", "waits", "urgent"}) {
+        runner.plays[id] = {.lines = {result_line()}, .holds = true};
+    }
+    registry->start(request("first"));
+    await_running(1);
+    registry->start(request("waits"));
+    await_stage("waits", "Waiting for a slot (place 1 of 1)");
+    contracts::PassRequest urgent = request("urgent");
+    urgent.priority = 50;
+    registry->start(urgent);
+    await_stage("urgent", "Waiting for a slot (place 1 of 2)");
+    await_stage("waits", "Waiting for a slot (place 2 of 2)");
+    runner.release();
+    await("waits", "completed");
+    EXPECT_EQ(runner.started, (std::vector<std::string>{"first", "urgent", "waits"}));
 }
 
 TEST_F(Registry, OneJobPerMachine) {
@@ -186,7 +205,9 @@ TEST_F(Registry, ThePasswordGoesToTheEngineAndNowhereElse) {
     EXPECT_NE(runner.orders["1"].find("hush-hush"), std::string::npos);
     registry.reset();
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
-        EXPECT_EQ(os::read_file(entry.path()).find("hush-hush"), std::string::npos) << entry.path();
+        if (entry.is_regular_file()) {
+            EXPECT_EQ(os::read_file(entry.path()).find("hush-hush"), std::string::npos) << entry.path();
+        }
     }
     open();
 }
@@ -225,6 +246,13 @@ TEST_F(Registry, RoutesServeTheContract) {
     EXPECT_EQ(json::parse(call("GET", "/api/v1/progress/1").body).at("percent"), 100);
     EXPECT_EQ(json::parse(call("GET", "/api/v1/jobs").body).at("jobs").size(), 1U);
     EXPECT_EQ(call("POST", "/api/v1/jobs/1/stop").status, 202);
+    EXPECT_EQ(call("PUT", "/api/v1/jobs/1/limit", R"({"bytes_per_second":65536})").status, 409);
+    EXPECT_EQ(call("PUT", "/api/v1/jobs/2/limit", R"({"bytes_per_second":65536})").status, 404);
+    EXPECT_EQ(call("PUT", "/api/v1/limit", R"({"bytes_per_second":65536})").status, 204);
+    EXPECT_EQ(call("PUT", "/api/v1/limit", R"({"bytes_per_second":1})").status, 400);
+    EXPECT_EQ(call("PUT", "/api/v1/limit", "{}").status, 400);
+    EXPECT_EQ(call("PUT", "/api/v1/limit", R"({"bytes_per_second":0})", "wrong").status, 401);
+    EXPECT_EQ(call("DELETE", "/api/v1/checkpoints/5000-1").status, 204);
     EXPECT_EQ(call("DELETE", "/api/v1/jobs/1").status, 200);
     EXPECT_EQ(call("DELETE", "/api/v1/jobs/1").status, 404);
 }

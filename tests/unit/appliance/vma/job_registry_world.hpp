@@ -53,18 +53,27 @@ class FakeRunner : public EngineRunner {
     };
     std::map<std::string, Play> plays;
     std::map<std::string, std::string> orders;
+    std::map<std::string, std::string> checkpoints;
+    std::vector<std::string> started;
 
-    EngineExit run(const JobId& job, const std::string& order, const std::function<void(const std::string&)>& on_event,
-                   const std::stop_token& stop) override {
+    EngineExit run(const EngineTask& task, const EngineCallbacks& callbacks, const std::stop_token& stop) override {
+        const std::string job = task.job.value;
         Play play;
         {
             const std::lock_guard lock(mutex_);
-            play = plays.at(job.value);
-            orders[job.value] = order;
+            play = plays.at(job);
+            orders[job] = task.order;
+            checkpoints[job] = task.checkpoint_file;
+            started.push_back(job);
             ++running_;
         }
+        callbacks.on_start([this, job](const std::string& line) {
+            const std::lock_guard lock(mutex_);
+            limits_[job].push_back(contracts::engine_command_from(line).bytes_per_second);
+            return true;
+        });
         for (const std::string& line : play.lines) {
-            on_event(line);
+            callbacks.on_event(line);
         }
         if (play.failure) {
             throw *play.failure;
@@ -72,7 +81,7 @@ class FakeRunner : public EngineRunner {
         std::unique_lock lock(mutex_);
         if (play.holds && !changed_.wait(lock, stop, [&] { return released_; })) {
             lock.unlock();
-            on_event(play.line_when_stopped);
+            callbacks.on_event(play.line_when_stopped);
             lock.lock();
         }
         --running_;
@@ -88,9 +97,16 @@ class FakeRunner : public EngineRunner {
         return running_;
     }
 
+    /// The limits that the job's engine was told, in order.
+    std::vector<Bytes> limits(const std::string& job) {
+        const std::lock_guard lock(mutex_);
+        return limits_[job];
+    }
+
   private:
     std::mutex mutex_;
     std::condition_variable_any changed_;
+    std::map<std::string, std::vector<Bytes>> limits_;
     bool released_ = false;
     int running_ = 0;
 };
@@ -108,8 +124,7 @@ inline std::string result_line() {
                                                                             .read = 0,
                                                                             .sent = 0,
                                                                             .zeroed = 0,
-                                                                            .skipped = 0,
-                                                                            .digests = {}}}}});
+                                                                            .skipped = 0}}}});
 }
 
 inline std::string error_line(ErrorCode code) {
@@ -117,7 +132,7 @@ inline std::string error_line(ErrorCode code) {
 }
 
 inline std::string stage_line(const std::string& stage) {
-    return contracts::engine_event_line(contracts::EngineProgress{stage, "", 0, 0, {}});
+    return contracts::engine_event_line(contracts::EngineProgress{.stage = stage, .sync_type = ""});
 }
 
 /// While it lives no file can grow: what a full disk does to the state folder, for any user and without a disk.
@@ -146,6 +161,9 @@ inline std::string progress_line(Bytes done, Bytes total) {
         "initial",
         done,
         0,
+        done / 2,
+        "tunnel",
+        "",
         {{DiskId{"disk-2000"}, total / 2, done / 2}, {DiskId{"disk-2001"}, total / 2, done / 2}}});
 }
 
@@ -179,6 +197,22 @@ class Registry : public testing::Test {
                       .base_backing_uuid = "",
                       .base_capacity = 0}};
         return out;
+    }
+
+    contracts::PassRequest attempt(const std::string& id, int number) {
+        contracts::PassRequest out = request(id);
+        out.attempt = number;
+        return out;
+    }
+
+    void await_running(int engines) {
+        wait_until([&] { return runner.running() == engines; }, std::chrono::milliseconds{2}, std::chrono::seconds{20},
+                   {}, std::to_string(engines) + " engines");
+    }
+
+    void await_stage(const std::string& id, const std::string& stage) {
+        wait_until([&] { return registry->progress(JobId{id}).stage == stage; }, std::chrono::milliseconds{2},
+                   std::chrono::seconds{20}, {}, "job " + id + " did not reach " + stage);
     }
 
     void await(const std::string& id, const std::string& state) {

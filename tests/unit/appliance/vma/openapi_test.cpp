@@ -26,10 +26,7 @@ class NoGateway : public VcenterGateway {
 
 class NoRunner : public EngineRunner {
   public:
-    EngineExit run(const JobId&, const std::string&, const std::function<void(const std::string&)>&,
-                   const std::stop_token&) override {
-        return {};
-    }
+    EngineExit run(const EngineTask&, const EngineCallbacks&, const std::stop_token&) override { return {}; }
 };
 
 /// "GET /path" of each operation: paths are the lines indented by two, methods those indented by four below them.

@@ -14,7 +14,8 @@ using test::error_of;
 class VmaClientTest : public testing::Test {
   protected:
     test::Peer vma_;
-    VmaClient client_{vma_.url(), Secret("token")};
+    VmaRoute route_{.base_url = vma_.url(), .token = Secret("token")};
+    VmaClient client_{[this] { return route_; }};
     contracts::VcenterAccess access_{
         .url = "https://vc/sdk", .username = "u", .password = Secret("p"), .certificate_sha256 = ""};
 
@@ -58,6 +59,40 @@ TEST_F(VmaClientTest, AnAnswerWithoutWhatIsNeededIsAnError) {
     EXPECT_EQ(code_of([&] { client_.discover(access_, "", {}); }), ErrorCode::invalid);
     vma_.on("POST /api/v1/snapshots/sweep", {{"remaining", "none"}});
     EXPECT_EQ(code_of([&] { client_.sweep_snapshots(access_, "vm-7", {}); }), ErrorCode::invalid);
+}
+
+TEST_F(VmaClientTest, TheVmaWritesThroughTheTunnelWhenItIsReachedThere) {
+    contracts::WriteSession session;
+    session.nbd_uri = "nbd://10.0.0.5:10809/ws-1";
+    session.export_name = "ws-1";
+    EXPECT_EQ(client_.target_uri(session), "nbd://10.0.0.5:10809/ws-1");
+    route_.is_tunnel = true;
+    EXPECT_EQ(client_.target_uri(session), "tunnel:///ws-1");
+}
+
+TEST_F(VmaClientTest, TellsTheLimitAndForgetsCheckpoints) {
+    vma_.on("PUT /api/v1/limit", nullptr).on("DELETE /api/v1/checkpoints/uuid-1", nullptr);
+
+    client_.set_limit(12'500'000);
+    client_.set_limit(0);
+    client_.forget_checkpoint("uuid-1");
+    const auto asked = vma_.asked();
+    ASSERT_EQ(asked.size(), 3U);
+    EXPECT_EQ(asked[0].body, (Json{{"bytes_per_second", 12'500'000}}));
+    EXPECT_EQ(asked[1].body, (Json{{"bytes_per_second", 0}}));
+    EXPECT_EQ(asked[2].route, "DELETE /api/v1/checkpoints/uuid-1");
+    EXPECT_EQ(code_of([&] { client_.forget_checkpoint("uuid-2"); }), ErrorCode::not_found);
+}
+
+TEST_F(VmaClientTest, TheRouteIsAskedForEachCall) {
+    vma_.on("GET /health", {{"version", "1"}});
+    route_.base_url = "unix:/nowhere/a.sock";
+    EXPECT_EQ(code_of([&] { client_.version(); }), ErrorCode::unavailable);
+    route_.base_url = vma_.url();
+    EXPECT_EQ(client_.version(), "1");
+
+    const VmaClient lost([]() -> VmaRoute { throw Error(ErrorCode::conflict, "not paired"); });
+    EXPECT_EQ(code_of([&] { lost.target_uri({}); }), ErrorCode::conflict);
 }
 
 TEST_F(VmaClientTest, AVmaThatIsAwayIsUnavailableByName) {

@@ -78,7 +78,7 @@ TEST(VddkReader, HasTheArgumentsThatThePluginWants) {
                                               "[ds] d/x-000003.vmdk"});
     EXPECT_THAT(command,
                 ElementsAre("nbdkit", "--readonly", "--foreground", "--exit-with-parent", "--unix", "/r/1.sock",
-                            "--pidfile", "/r/1.pid", "--filter=blocksize", "--filter=cacheextents", "--filter=retry",
+                            "--pidfile", "/r/1.pid", "--threads=16", "--filter=blocksize", "--filter=cacheextents",
                             "-D", "vddk.datapath=0", "-D", "nbdkit.backend.datapath=0", "vddk", "libdir=/opt/vddk",
                             "server=vc.example", "port=443", "user=DOM\\u", "password=+/r/password", "thumbprint=AB:CD",
                             "vm=moref=vm-36", "snapshot=snapshot-9", "compression=skipz", "transports=nbdssl:nbd",

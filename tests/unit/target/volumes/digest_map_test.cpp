@@ -5,11 +5,12 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/digest.hpp"
 #include "support/temporary_folder.hpp"
-#include "target/volumes/overlay.hpp"
+#include "target/volumes/leaf_file.hpp"
 
 namespace mk::volumes {
 namespace {
@@ -38,7 +39,7 @@ class FullDisk {
 
 class DigestMapTest : public testing::Test {
   protected:
-    static constexpr Bytes size = 2 * unit_size + 512;
+    static constexpr Bytes size = 200 * leaf_size + 512;
     test::TemporaryFolder folder;
     std::string path = folder / "disk";
     DigestMap map{folder / "state"};
@@ -55,22 +56,24 @@ class DigestMapTest : public testing::Test {
     std::string expected() const {
         const auto content = os::read_file(path, 256 * MiB);
         Sha256 overall;
-        for (Bytes at = 0; at < content.size(); at += unit_size) {
-            overall.add(sha256_hex(std::string_view(content).substr(at, unit_size)));
+        for (Bytes at = 0; at < content.size(); at += leaf_size) {
+            const auto leaf = std::string_view(content).substr(at, leaf_size);
+            overall.add(leaf_digest(std::as_bytes(std::span(leaf.data(), leaf.size()))).bytes);
         }
         return overall.finish();
     }
+    std::string state_file() const { return folder / "state/" + volume_id.value + ".leaves"; }
     BlockDevice device() const { return BlockDevice(path); }
 };
 
-TEST_F(DigestMapTest, IsTheDigestOverTheUnitDigests) {
+TEST_F(DigestMapTest, IsTheDigestOverTheLeafDigests) {
     EXPECT_EQ(map.recompute(volume_id, device(), {}), expected());
-    write(unit_size + 5, "changed");
+    write(leaf_size + 5, "changed");
     EXPECT_EQ(map.recompute(volume_id, device(), {}), expected());
     EXPECT_EQ(map.known(volume_id), expected());
 }
 
-TEST_F(DigestMapTest, UpdateReadsOnlyTouchedUnits) {
+TEST_F(DigestMapTest, UpdateReadsOnlyTouchedLeaves) {
     map.recompute(volume_id, device(), {});
     write(size - 1, "x");
     EXPECT_EQ(map.update(volume_id, device(), {{size - 1, 1}}, {}), expected());
@@ -80,10 +83,10 @@ TEST_F(DigestMapTest, UpdateReadsOnlyTouchedUnits) {
     EXPECT_EQ(map.update(volume_id, device(), {{0, 11}}, {}), expected());
 }
 
-TEST_F(DigestMapTest, UpdateAcrossAnEdgeReadsBothUnits) {
+TEST_F(DigestMapTest, UpdateAcrossAnEdgeReadsBothLeaves) {
     map.recompute(volume_id, device(), {});
-    write(unit_size - 2, "edge");
-    EXPECT_EQ(map.update(volume_id, device(), {{unit_size - 2, 4}}, {}), expected());
+    write(leaf_size - 2, "edge");
+    EXPECT_EQ(map.update(volume_id, device(), {{leaf_size - 2, 4}}, {}), expected());
 }
 
 TEST_F(DigestMapTest, UpdateWithoutAStateFileReadsEverything) {
@@ -92,8 +95,8 @@ TEST_F(DigestMapTest, UpdateWithoutAStateFileReadsEverything) {
 }
 
 TEST_F(DigestMapTest, FromZeroTrustsWhatWasNotTouched) {
-    write(unit_size, "written");
-    EXPECT_EQ(map.from_zero(volume_id, device(), {{unit_size, 7}}, {}), expected());
+    write(leaf_size, "written");
+    EXPECT_EQ(map.from_zero(volume_id, device(), {{leaf_size, 7}}, {}), expected());
 }
 
 TEST_F(DigestMapTest, GivesBackWhatWasKnownAtTheSnapshot) {
@@ -120,33 +123,74 @@ TEST_F(DigestMapTest, AFullDiskCostsTheMemoryAndNeverTheTruth) {
 }
 
 TEST_F(DigestMapTest, AFullDiskHindersNeitherSnapshotNorRevert) {
-    map.recompute(volume_id, device(), {});
+    const auto at_snapshot = map.recompute(volume_id, device(), {});
     {
         const FullDisk full;
         map.save_for_snapshot(volume_id);
     }
-    map.restore_from_snapshot(volume_id);
-    EXPECT_FALSE(map.known(volume_id)) << "nothing was saved";
-
+    write(0, "test run");
     map.recompute(volume_id, device(), {});
-    map.save_for_snapshot(volume_id);
     {
         const FullDisk full;
         map.restore_from_snapshot(volume_id);
     }
-    EXPECT_FALSE(map.known(volume_id));
+    EXPECT_EQ(map.known(volume_id), at_snapshot);
+}
+
+TEST_F(DigestMapTest, WhatWasSavedForTheSnapshotIsNotChangedByLaterCommits) {
+    const auto at_snapshot = map.recompute(volume_id, device(), {});
+    map.save_for_snapshot(volume_id);
+    write(leaf_size, "later");
+    map.update(volume_id, device(), {{leaf_size, 5}}, {});
+    map.save_for_snapshot(volume_id);
+    const auto later = map.known(volume_id);
     map.restore_from_snapshot(volume_id);
-    EXPECT_EQ(map.known(volume_id), expected()) << "what was saved is still there";
+    EXPECT_EQ(map.known(volume_id), later);
+    EXPECT_NE(map.known(volume_id), at_snapshot);
 }
 
 TEST_F(DigestMapTest, ADamagedStateFileIsAsGoodAsNone) {
     map.recompute(volume_id, device(), {});
-    write(size - 1, "x");
-    for (const char* damaged : {"", "{", "[]", R"({"size":1,"unit_size":2,"units":[]})", R"({"size":-1})"}) {
-        os::write_file_atomically(folder / "state/" + volume_id.value + ".json", damaged);
-        EXPECT_FALSE(map.known(volume_id)) << damaged;
-        EXPECT_EQ(map.update(volume_id, device(), {}, {}), expected()) << damaged;
+    const auto whole = os::read_file(state_file());
+    std::vector<std::string> damages = {"", "{", whole.substr(0, 63), whole.substr(0, whole.size() - 1), whole + "x"};
+    for (const std::size_t at : {0u, 9u, 13u, 17u, 24u, 64u, 2000u}) {
+        auto damaged = whole;
+        damaged[at] = static_cast<char>(damaged[at] ^ 0x10);
+        damages.push_back(damaged);
     }
+    write(size - 1, "x");
+    for (const auto& damaged : damages) {
+        os::write_file_atomically(state_file(), damaged);
+        EXPECT_FALSE(map.known(volume_id));
+        EXPECT_EQ(map.update(volume_id, device(), {}, {}), expected());
+        EXPECT_EQ(map.known(volume_id), expected()) << "and is replaced";
+    }
+}
+
+TEST_F(DigestMapTest, HugeThinVolumesHaveSmallFiles) {
+    const Bytes huge = Bytes{1} << 40;
+    const auto file = os::open_file(path, O_RDWR);
+    ASSERT_EQ(::ftruncate(file.get(), static_cast<off_t>(huge)), 0);
+    write(huge - 512, "end");
+    const auto digest = map.from_zero(volume_id, device(), {{huge - 512, 3}}, {});
+    struct stat status{};
+    ASSERT_EQ(::stat(state_file().c_str(), &status), 0);
+    EXPECT_LT(static_cast<Bytes>(status.st_blocks) * 512, MiB) << "of 64 MiB";
+    EXPECT_EQ(map.recompute(volume_id, device(), {}), digest) << "holes need no reading";
+    write(huge / 2, "middle");
+    EXPECT_NE(map.update(volume_id, device(), {{huge / 2, 6}}, {}), digest);
+}
+
+TEST_F(DigestMapTest, StopsWhenAsked) {
+    std::stop_source stop;
+    stop.request_stop();
+    try {
+        map.recompute(volume_id, device(), stop.get_token());
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::cancelled);
+    }
+    EXPECT_FALSE(map.known(volume_id));
 }
 
 }  // namespace

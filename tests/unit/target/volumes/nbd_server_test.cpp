@@ -1,11 +1,11 @@
-// The server as libnbd sees it; nbdcopy, nbdinfo and qemu-img are tried in tests/integration/volumes.
+// The server as our own client and raw clients see it; nbdcopy, nbdinfo, qemu-img and libnbd are tried in
+// tests/integration/volumes.
 
 #include "target/volumes/nbd_server.hpp"
 
-#include <atomic>
-#include <cstring>
+#include <filesystem>
+#include <future>
 
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,55 +13,61 @@
 #include "block/nbd.hpp"
 #include "support/error_of.hpp"
 #include "support/temporary_folder.hpp"
-#include "target/volumes/socket_stream.hpp"
+#include "unit/target/volumes/memory_backend.hpp"
+#include "unit/target/volumes/raw_nbd_client.hpp"
 
 namespace mk::volumes {
 namespace {
 
 using test::code_of;
+using test_support::MemoryBackend;
+using test_support::RawNbdClient;
 
-class MemoryBackend : public ExportBackend {
-  public:
-    explicit MemoryBackend(Bytes size) : content(size) {}
-    Bytes size() const override { return content.size(); }
-    void read(Bytes offset, std::span<std::byte> buffer) override {
-        std::memcpy(buffer.data(), content.data() + offset, buffer.size());
-    }
-    void write(Bytes offset, std::span<const std::byte> data) override {
-        if (fail_with) {
-            throw Error(*fail_with, "written to fail");
-        }
-        std::memcpy(content.data() + offset, data.data(), data.size());
-    }
-    void zero(Range range, bool) override { std::memset(content.data() + range.offset, 0, range.length); }
-    void flush() override { ++flushes; }
-
-    std::vector<std::byte> content;
-    std::atomic<int> flushes{0};
-    std::optional<ErrorCode> fail_with;
-};
+constexpr std::size_t limit_of_connections = 4;
 
 struct Served {
     std::shared_ptr<MemoryBackend> backend = std::make_shared<MemoryBackend>(40 * MiB + 512);
-    NbdServer server{NbdServerOptions{.address = "127.0.0.1", .port = 0, .socket = "", .max_connections = 4}};
+    NbdServer server{
+        NbdServerOptions{.address = "127.0.0.1", .port = 0, .socket = "", .max_connections = limit_of_connections}};
     Served() { server.add_export("session", backend); }
 };
 
-TEST(NbdServer, WritesReadsZeroesAndFlushes) {
+std::vector<std::byte> filled(std::size_t size, int value) {
+    return std::vector<std::byte>(size, static_cast<std::byte>(value));
+}
+
+TEST(NbdServer, WritesZeroesAndFlushes) {
     Served served;
     const auto sink = block::open_nbd_sink(served.server.uri_of("session"));
     EXPECT_EQ(sink->capacity(), 40 * MiB + 512);
     EXPECT_EQ(sink->max_request(), 32 * MiB);
-    const std::vector<std::byte> data(32 * MiB, std::byte{7});
-    sink->write(512, data, {});
-    sink->zero({1024, 40 * MiB - 1024}, {});
-    sink->flush({});
-    EXPECT_EQ(served.backend->content[600], std::byte{7});
+    EXPECT_TRUE(sink->has_multi_conn());
+    const auto channel = sink->open_channel({});
+    EXPECT_EQ(sink->instance(), "memory");
+    channel->write(512, filled(32 * MiB, 7), {});
+    channel->zero({1024, 40 * MiB - 1024}, {});
+    channel->flush({});
+    EXPECT_EQ(served.backend->content[511], std::byte{0});
+    EXPECT_EQ(served.backend->content[512], std::byte{7});
+    EXPECT_EQ(served.backend->content[1023], std::byte{7});
     EXPECT_EQ(served.backend->content[1024], std::byte{0});
     EXPECT_EQ(served.backend->flushes, 1);
-    std::vector<std::byte> back(512);
-    block::open_nbd_source(served.server.uri_of("session"))->read(512, back, {});
-    EXPECT_EQ(back, std::vector<std::byte>(512, std::byte{7}));
+}
+
+TEST(NbdServer, ReadsWhatIsThere) {
+    Served served;
+    for (std::size_t i = 0; i < served.backend->content.size(); ++i) {
+        served.backend->content[i] = static_cast<std::byte>(i * 31 >> 8);
+    }
+    const auto source = block::open_nbd_source(served.server.uri_of("session"));
+    const auto channel = source->open_channel({});
+    for (const Range range : {Range{0, 1}, Range{511, 3 * MiB}, Range{40 * MiB, 512}, Range{4096, 32 * MiB}}) {
+        channel->request(range);
+        const auto reply = channel->receive({});
+        const std::span<const std::byte> expected =
+            std::span(served.backend->content).subspan(range.offset, range.length);
+        EXPECT_TRUE(std::equal(reply.data.begin(), reply.data.end(), expected.begin(), expected.end())) << range.offset;
+    }
 }
 
 TEST(NbdServer, OffersExactlyWhatWasAdded) {
@@ -73,14 +79,21 @@ TEST(NbdServer, OffersExactlyWhatWasAdded) {
     EXPECT_EQ(code_of([&] { block::open_nbd_sink(served.server.uri_of("session")); }), ErrorCode::not_found);
 }
 
-TEST(NbdServer, CutsTheConnectionsOfARemovedExport) {
+TEST(NbdServer, CutsTheConnectionsOfARemovedExportAndLetsGoOfIt) {
     Served served;
-    const auto sink = block::open_nbd_sink(served.server.uri_of("session"));
-    const std::vector<std::byte> data(512, std::byte{1});
-    sink->write(0, data, {});
+    RawNbdClient client(served.server.port());
+    client.enter();
+    client.request(1, 0, 512);
+    client.send(std::string(512, '\1'));
+    EXPECT_EQ(client.error(), 0u);
+    served.server.add_export("other", std::make_shared<MemoryBackend>(MiB));
+    RawNbdClient other(served.server.port());
+    other.enter("other");
     served.server.remove_export("session");
-    EXPECT_THROW(sink->write(512, data, {}), Error);
-    EXPECT_EQ(served.backend->content[512], std::byte{0});
+    EXPECT_EQ(served.backend.use_count(), 1) << "no connection holds it any more";
+    EXPECT_TRUE(client.is_cut());
+    other.request(3, 0, 0);
+    EXPECT_EQ(other.error(), 0u) << "others go on";
 }
 
 TEST(NbdServer, ServesAUnixSocketToo) {
@@ -92,86 +105,80 @@ TEST(NbdServer, ServesAUnixSocketToo) {
     EXPECT_NE(::access((folder / "nbd.sock").c_str(), F_OK), 0);
 }
 
-/// A raw connection, for what no decent client sends.
-struct RawClient {
-    os::Descriptor socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    SocketStream stream{socket.get()};
+/// A connection that came another way than through the listeners.
+struct Passed {
+    std::unique_ptr<os::ByteStream> ours;
+    std::future<void> served;
 
-    explicit RawClient(std::uint16_t port) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(port);
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-            throw os::system_error("connect", errno);
-        }
-        stream.read_text(18);
-        std::string flags;
-        put_big(flags, std::uint32_t{3});
-        stream.write(flags);
-    }
-    void option(std::uint32_t number, const std::string& data, std::optional<std::uint32_t> length = {}) {
-        std::string text("IHAVEOPT");
-        put_big(text, number);
-        put_big(text, length.value_or(static_cast<std::uint32_t>(data.size())));
-        stream.write(text + data);
-    }
-    std::uint32_t reply_type() {
-        stream.read_text(12);
-        const auto type = stream.read_number<std::uint32_t>();
-        stream.read_text(stream.read_number<std::uint32_t>());
-        return type;
-    }
-    /// By the old option: size and flags, then transmission.
-    void enter() {
-        option(1, "session");
-        stream.read_text(10);
-    }
-    void request(std::uint16_t command, Bytes offset, std::uint32_t length, std::uint16_t flags = 0) {
-        std::string text;
-        put_big(text, std::uint32_t{0x25609513});
-        put_big(text, flags);
-        put_big(text, command);
-        put_big(text, std::uint64_t{42});
-        put_big(text, offset);
-        put_big(text, length);
-        stream.write(text);
-    }
-    std::uint32_t error() {
-        EXPECT_EQ(stream.read_number<std::uint32_t>(), 0x67446698u);
-        const auto number = stream.read_number<std::uint32_t>();
-        EXPECT_EQ(stream.read_number<std::uint64_t>(), 42u);
-        return number;
+    explicit Passed(NbdServer& server) {
+        int pair[2];
+        EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+        ours = os::stream_on(os::Descriptor(pair[0]));
+        served = std::async(std::launch::async,
+                            [&server, theirs = pair[1]] { server.serve(os::stream_on(os::Descriptor(theirs))); });
     }
 };
 
+TEST(NbdServer, ServesAStreamThatCameAnotherWayUntilTheClientLeaves) {
+    Served served;
+    Passed passed(served.server);
+    RawNbdClient client(std::move(passed.ours));
+    client.enter();
+    client.request(1, 0, 512);
+    client.send(std::string(512, '\5'));
+    EXPECT_EQ(client.error(), 0u);
+    EXPECT_EQ(served.backend->content[511], std::byte{5});
+    client.leave();
+    passed.served.get();
+}
+
+TEST(NbdServer, RemovingAnExportCutsItsPassedStreamsToo) {
+    Served served;
+    Passed passed(served.server);
+    RawNbdClient client(std::move(passed.ours));
+    client.enter();
+    served.server.remove_export("session");
+    EXPECT_TRUE(client.is_cut());
+    passed.served.get();
+}
+
+TEST(NbdServer, StopWaitsForPassedStreams) {
+    Served served;
+    Passed passed(served.server);
+    RawNbdClient client(std::move(passed.ours));
+    served.server.stop();
+    passed.served.get();
+    Passed late(served.server);
+    late.served.get();
+}
+
 TEST(NbdServer, RefusesWhatItDoesNotKnowAndTellsNoNames) {
     Served served;
-    RawClient client(served.server.port());
-    client.option(8, "");  // structured replies
-    EXPECT_EQ(client.reply_type(), 0x80000001u);
+    RawNbdClient client(served.server.port());
+    client.option(5, "");  // TLS
+    EXPECT_EQ(client.option_reply().type, 0x80000001u);
     client.option(3, "");
-    EXPECT_EQ(client.reply_type(), 1u);
+    EXPECT_EQ(client.option_reply().type, 1u);
     client.option(7, "\xff\xff\xff\xff");
-    EXPECT_EQ(client.reply_type(), 0x80000003u);
+    EXPECT_EQ(client.option_reply().type, 0x80000003u);
     client.option(2, "");
-    EXPECT_EQ(client.reply_type(), 1u);
+    EXPECT_EQ(client.option_reply().type, 1u);
 }
 
 TEST(NbdServer, HangsUpOnGarbageAndOversizedOptions) {
     Served served;
-    RawClient garbage(served.server.port());
-    garbage.stream.write(std::string(16, 'x'));
-    EXPECT_THROW(garbage.stream.read_text(1), Disconnected);
-    RawClient large(served.server.port());
+    RawNbdClient garbage(served.server.port());
+    garbage.send(std::string(16, 'x'));
+    EXPECT_TRUE(garbage.is_cut());
+    RawNbdClient large(served.server.port());
     large.option(7, "", 0x7fffffff);
-    EXPECT_THROW(large.stream.read_text(1), Disconnected);
+    EXPECT_TRUE(large.is_cut());
 }
 
 TEST(NbdServer, ChecksTheBoundsOfEveryRequest) {
     Served served;
     const auto size = served.backend->size();
-    RawClient client(served.server.port());
+    RawNbdClient client(served.server.port());
     client.enter();
     client.request(0, size - 100, 200);
     EXPECT_EQ(client.error(), 22u);
@@ -183,38 +190,249 @@ TEST(NbdServer, ChecksTheBoundsOfEveryRequest) {
     EXPECT_EQ(client.error(), 75u);
     client.request(99, 0, 0);
     EXPECT_EQ(client.error(), 22u);
+    client.request(7, 0, 512);
+    EXPECT_EQ(client.error(), 22u) << "allocation was not negotiated";
+    client.request(1, size - 100, 200);
+    client.send(std::string(200, 'x'));
+    EXPECT_EQ(client.error(), 28u);
     client.request(6, 0, 512, 1);
     EXPECT_EQ(client.error(), 0u);
     EXPECT_EQ(served.backend->flushes, 1);
     client.request(1, 0, 33 * 1024 * 1024);
-    EXPECT_THROW(client.stream.read_text(1), Disconnected);
+    EXPECT_TRUE(client.is_cut());
+    EXPECT_TRUE(served.backend->written.empty());
 }
 
 TEST(NbdServer, AnswersNoSpaceWithItsOwnErrorAndGoesOn) {
     Served served;
-    RawClient client(served.server.port());
+    RawNbdClient client(served.server.port());
     client.enter();
-    const auto write = [&] {
-        client.request(1, 0, 512);
-        client.stream.write(std::string(512, '\1'));
+    const auto write = [&](std::uint32_t length) {
+        client.request(1, 0, length);
+        client.send(std::string(length, '\1'));
         return client.error();
     };
     served.backend->fail_with = ErrorCode::exhausted;
-    EXPECT_EQ(write(), 28u);
+    EXPECT_EQ(write(512), 28u);
+    EXPECT_EQ(write(3 * MiB), 28u);
     served.backend->fail_with = ErrorCode::external;
-    EXPECT_EQ(write(), 5u);
+    EXPECT_EQ(write(512), 5u);
     served.backend->fail_with.reset();
-    EXPECT_EQ(write(), 0u);
+    EXPECT_EQ(write(512), 0u);
     EXPECT_EQ(served.backend->content[511], std::byte{1});
 }
 
-TEST(NbdServer, TurnsAwayClientsBeyondItsLimit) {
+TEST(NbdServer, WritesThatFollowEachOtherAreDoneTogetherAndAnsweredOneByOne) {
     Served served;
-    std::list<RawClient> clients;
-    for (int i = 0; i < 4; ++i) {
-        clients.emplace_back(served.server.port());
+    RawNbdClient client(served.server.port());
+    client.enter();
+    constexpr std::uint32_t length = 4096;
+    std::string burst;
+    for (std::uint64_t i = 0; i < 8; ++i) {
+        burst += RawNbdClient::request_head(1, 512 + i * length, length, 0, i) +
+                 std::string(length, static_cast<char>('a' + i));
     }
-    EXPECT_THROW(RawClient(served.server.port()), Disconnected);
+    burst += RawNbdClient::request_head(1, 0, 1, 1, 8) + "z";  // elsewhere, with FUA
+    client.send(burst);
+    for (std::uint64_t i = 0; i <= 8; ++i) {
+        EXPECT_EQ(client.reply(), (RawNbdClient::Reply{0, i}));
+    }
+    EXPECT_EQ(served.backend->content[0], std::byte{'z'});
+    EXPECT_EQ(served.backend->content[1], std::byte{0});
+    for (std::uint64_t i = 0; i < 8; ++i) {
+        EXPECT_EQ(served.backend->content[512 + i * length], static_cast<std::byte>('a' + i));
+        EXPECT_EQ(served.backend->content[512 + (i + 1) * length - 1], static_cast<std::byte>('a' + i));
+    }
+    EXPECT_EQ(served.backend->flushes, 1);
+    EXPECT_LT(served.backend->written.size(), 9u);
+}
+
+TEST(NbdServer, AClientThatLeavesInTheMiddleOfAWriteChangesNothing) {
+    Served served;
+    for (const std::uint32_t length : {512u, 1024u * 1024, 4u * 1024 * 1024}) {
+        RawNbdClient client(served.server.port());
+        client.enter();
+        client.request(1, 8192, length);
+        client.send(std::string(511, 'x'));
+        client.leave();
+    }
+    served.server.remove_export("session");  // waits for what still runs
+    EXPECT_TRUE(served.backend->written.empty());
+}
+
+TEST(NbdServer, AWholeWriteBeforeAClientLeftIsKeptAndTheTornOneIsNot) {
+    Served served;
+    RawNbdClient client(served.server.port());
+    client.enter();
+    client.request(1, 0, 512);
+    client.send(std::string(512, 'a') + RawNbdClient::request_head(1, 512, 512) + std::string(100, 'b'));
+    client.leave();
+    served.server.remove_export("session");
+    EXPECT_EQ(served.backend->content[512], std::byte{0});
+}
+
+std::string text_with_length(const std::string& text) {
+    std::string data;
+    nbd::put_big(data, static_cast<std::uint32_t>(text.size()));
+    return data + text;
+}
+
+std::string context_query(const std::string& name, const std::vector<std::string>& queries) {
+    auto data = text_with_length(name);
+    nbd::put_big(data, static_cast<std::uint32_t>(queries.size()));
+    for (const auto& query : queries) {
+        data += text_with_length(query);
+    }
+    return data;
+}
+
+/// Structured replies and base:allocation are agreed on.
+RawNbdClient structured_client(Served& served) {
+    RawNbdClient client(served.server.port());
+    client.option(8, "");
+    EXPECT_EQ(client.option_reply().type, 1u);
+    client.option(10, context_query("session", {"base:allocation", "other:thing"}));
+    const auto context = client.option_reply();
+    EXPECT_EQ(context.type, 4u);
+    EXPECT_EQ(context.payload.substr(4), "base:allocation");
+    EXPECT_EQ(client.option_reply().type, 1u);
+    client.option(7, text_with_length("session") + std::string("\0\0", 2));
+    while (client.option_reply().type == 3u) {
+    }
+    return client;
+}
+
+TEST(NbdServer, TellsAllocation) {
+    Served served;
+    auto client = structured_client(served);
+    client.request(7, 4096, 8192);
+    auto chunk = client.chunk();
+    EXPECT_EQ(chunk.type, 5);
+    std::string expected;
+    for (const std::uint32_t number : {1u, 4096u, 3u, 4096u, 0u}) {
+        nbd::put_big(expected, number);
+    }
+    EXPECT_EQ(chunk.payload, expected);
+    client.request(7, 4096, 8192, 8);  // one extent
+    EXPECT_EQ(client.chunk().payload, expected.substr(0, 12));
+    client.request(7, 0, 0);
+    EXPECT_EQ(client.chunk().type, 0x8001);
+    client.request(7, 40 * MiB, 4096);
+    EXPECT_EQ(client.chunk().type, 0x8001);
+}
+
+TEST(NbdServer, ContextsNeedStructuredRepliesAndBelongToOneExport) {
+    Served served;
+    served.server.add_export("other", std::make_shared<MemoryBackend>(MiB));
+    RawNbdClient client(served.server.port());
+    client.option(10, context_query("session", {"base:allocation"}));
+    EXPECT_EQ(client.option_reply().type, 0x80000003u);
+    client.option(9, context_query("session", {}));
+    EXPECT_EQ(client.option_reply().type, 4u);
+    EXPECT_EQ(client.option_reply().type, 1u);
+    client.option(9, context_query("nothing", {}));
+    EXPECT_EQ(client.option_reply().type, 0x80000006u);
+    client.option(10, "\0\0");
+    EXPECT_EQ(client.option_reply().type, 0x80000003u);
+    client.option(8, "");
+    client.option_reply();
+    client.option(10, context_query("session", {"base:allocation"}));
+    client.option_reply();
+    client.option_reply();
+    client.enter("other");
+    client.request(7, 0, 4096);
+    EXPECT_EQ(client.chunk().type, 0x8001);
+}
+
+TEST(NbdServer, StructuredReadsComeInChunksAndTellWhereTheyFail) {
+    Served served;
+    served.backend->content[3 * MiB] = std::byte{9};
+    auto client = structured_client(served);
+    client.request(0, 0, 4 * MiB);
+    std::string data;
+    RawNbdClient::Chunk chunk;
+    do {
+        chunk = client.chunk();
+        ASSERT_EQ(chunk.type, 1);
+        data += chunk.payload.substr(8);
+    } while ((chunk.flags & 1) == 0);
+    ASSERT_EQ(data.size(), 4 * MiB);
+    EXPECT_EQ(data[3 * MiB], '\x9');
+    served.backend->fail_reads_from = 2 * MiB;
+    client.request(0, 0, 4 * MiB);
+    EXPECT_EQ(client.chunk().type, 1);
+    EXPECT_EQ(client.chunk().type, 1);
+    EXPECT_EQ(client.chunk().type, 0x8001);
+    client.request(3, 0, 0);
+    EXPECT_EQ(client.error(), 0u) << "the connection goes on";
+}
+
+TEST(NbdServer, APlainReadThatFailsHalfWayEndsTheConnection) {
+    Served served;
+    served.backend->fail_reads_from = 2 * MiB;
+    RawNbdClient client(served.server.port());
+    client.enter();
+    client.request(0, 3 * MiB, 512);
+    EXPECT_EQ(client.error(), 5u);
+    client.request(0, 0, 4 * MiB);
+    EXPECT_EQ(client.error(), 0u);
+    client.text(2 * MiB);
+    EXPECT_TRUE(client.is_cut());
+}
+
+TEST(NbdServer, TurnsAwayClientsBeyondItsLimitWhileAllOthersWork) {
+    Served served;
+    std::list<RawNbdClient> clients;
+    for (std::size_t i = 0; i < limit_of_connections; ++i) {
+        clients.emplace_back(served.server.port()).enter();
+    }
+    EXPECT_THROW(RawNbdClient(served.server.port()), Error);
+    clients.pop_front();
+}
+
+TEST(NbdServer, HalfOpenConnectionsMakeRoomForOthersAndDoNotHinderACopy) {
+    Served served;
+    const auto sink = block::open_nbd_sink(served.server.uri_of("session"));
+    const auto channel = sink->open_channel({});
+    std::list<std::unique_ptr<os::ByteStream>> half_open;
+    for (int i = 0; i < 500; ++i) {
+        half_open.push_back(os::connect_tcp("127.0.0.1", served.server.port(), std::chrono::seconds{10}));
+        channel->write(static_cast<Bytes>(i) * 4096, filled(4096, i), {});
+    }
+    RawNbdClient late(served.server.port());
+    late.enter();
+    channel->flush({});
+    for (std::size_t i = 0; i < 500; ++i) {
+        EXPECT_EQ(served.backend->content[i * 4096], static_cast<std::byte>(i));
+    }
+}
+
+std::size_t entries_of(const char* folder) {
+    return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+TEST(NbdServer, AHundredExportsLeaveNothing) {
+    const auto threads = entries_of("/proc/self/task");  // a sanitizer has one of its own
+    Served served;
+    const auto cycle = [&](int i) {
+        const auto name = "session-" + std::to_string(i);
+        served.server.add_export(name, std::make_shared<MemoryBackend>(MiB));
+        RawNbdClient client(served.server.port());
+        client.enter(name);
+        client.request(1, 0, 512);
+        client.send(std::string(512, 'x'));
+        EXPECT_EQ(client.error(), 0u);
+        served.server.remove_export(name);
+        EXPECT_TRUE(client.is_cut());
+    };
+    cycle(0);
+    const auto descriptors = entries_of("/proc/self/fd");
+    for (int i = 1; i <= 100; ++i) {
+        cycle(i);
+    }
+    served.server.stop();
+    EXPECT_LE(entries_of("/proc/self/fd"), descriptors);
+    EXPECT_EQ(entries_of("/proc/self/task"), threads);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <thread>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -98,7 +99,7 @@ TEST_F(OverlayTest, AppliesWhatWasSealed) {
     write_three_generations(*overlay);
     overlay->seal();
     MemoryTarget target(disk_size);
-    const auto applied = apply_overlay(files, header, target, {});
+    const auto applied = apply_overlay(files, header, target);
     EXPECT_EQ(target.content, expected_content());
     EXPECT_EQ(applied.data_bytes + applied.zero_bytes, 3000u + 512u);
 }
@@ -108,7 +109,7 @@ TEST_F(OverlayTest, SealsWritesThatNobodyFlushed) {
     overlay->write(0, filled(512, 5));
     overlay->seal();
     MemoryTarget target(disk_size);
-    apply_overlay(files, header, target, {});
+    apply_overlay(files, header, target);
     EXPECT_EQ(target.content[511], std::byte{5});
     EXPECT_EQ(target.content[512], std::byte{0xee});
 }
@@ -116,7 +117,7 @@ TEST_F(OverlayTest, SealsWritesThatNobodyFlushed) {
 TEST_F(OverlayTest, SealsNothingAtAll) {
     make()->seal();
     MemoryTarget target(disk_size);
-    EXPECT_EQ(apply_overlay(files, header, target, {}).data_bytes, 0u);
+    EXPECT_EQ(apply_overlay(files, header, target).data_bytes, 0u);
     EXPECT_EQ(target.content, std::vector<std::byte>(disk_size, std::byte{0xee}));
 }
 
@@ -125,14 +126,14 @@ TEST_F(OverlayTest, IsNotAppliedWithoutSeal) {
     write_three_generations(*overlay);
     MemoryTarget target(disk_size);
     EXPECT_FALSE(is_sealed(files));
-    EXPECT_EQ(code_of([&] { apply_overlay(files, header, target, {}); }), ErrorCode::corrupt);
+    EXPECT_EQ(code_of([&] { apply_overlay(files, header, target); }), ErrorCode::corrupt);
     EXPECT_EQ(target.effects, 0);
 }
 
 TEST_F(OverlayTest, IsNotAppliedToAnotherVolume) {
     make()->seal();
     MemoryTarget target(disk_size);
-    EXPECT_EQ(code_of([&] { apply_overlay(files, {"session", "other", disk_size}, target, {}); }), ErrorCode::corrupt);
+    EXPECT_EQ(code_of([&] { apply_overlay(files, {"session", "other", disk_size}, target); }), ErrorCode::corrupt);
 }
 
 TEST_F(OverlayTest, ApplyRestartedAfterEachEffectEndsInTheSameContent) {
@@ -141,13 +142,13 @@ TEST_F(OverlayTest, ApplyRestartedAfterEachEffectEndsInTheSameContent) {
     overlay->seal();
     overlay.reset();
     MemoryTarget whole(disk_size);
-    apply_overlay(files, header, whole, {});
+    apply_overlay(files, header, whole);
     ASSERT_GT(whole.effects, 3);
     for (int n = 0; n < whole.effects; ++n) {
         MemoryTarget target(disk_size);
         target.fail_at = n;
-        EXPECT_EQ(code_of([&] { apply_overlay(files, header, target, {}); }), ErrorCode::external);
-        apply_overlay(files, header, target, {});
+        EXPECT_EQ(code_of([&] { apply_overlay(files, header, target); }), ErrorCode::external);
+        apply_overlay(files, header, target);
         EXPECT_EQ(target.content, expected_content()) << "effect " << n;
     }
 }
@@ -159,7 +160,10 @@ TEST_F(OverlayTest, ApplyStopsBetweenPieces) {
     std::stop_source stop;
     stop.request_stop();
     MemoryTarget target(disk_size);
-    EXPECT_EQ(code_of([&] { apply_overlay(files, header, target, stop.get_token()); }), ErrorCode::cancelled);
+    EXPECT_EQ(code_of([&] {
+                  apply_overlay(files, header, target, {.workers = 1, .stop = stop.get_token(), .on_progress = {}});
+              }),
+              ErrorCode::cancelled);
 }
 
 TEST_F(OverlayTest, RefusesDataThatChangedAfterTheSeal) {
@@ -169,7 +173,7 @@ TEST_F(OverlayTest, RefusesDataThatChangedAfterTheSeal) {
     const auto other = filled(1, 9);
     os::write_at(os::open_file(files.data, O_WRONLY).get(), 5000, other);
     MemoryTarget target(disk_size);
-    EXPECT_EQ(code_of([&] { apply_overlay(files, header, target, {}); }), ErrorCode::corrupt);
+    EXPECT_EQ(code_of([&] { apply_overlay(files, header, target); }), ErrorCode::corrupt);
     EXPECT_EQ(target.content[4096], std::byte{0xee});
 }
 
@@ -189,7 +193,7 @@ TEST_F(OverlayTest, ReopenedKeepsWhatWasFlushedAndDropsTheSeal) {
     again->write(disk_size - 1024, filled(512, 4));
     again->seal();
     MemoryTarget target(disk_size);
-    apply_overlay(files, header, target, {});
+    apply_overlay(files, header, target);
     EXPECT_EQ(target.content[disk_size - 600], std::byte{4});
 }
 
@@ -274,18 +278,107 @@ TEST_F(OverlayTest, WithoutHeaderItIsCorrupt) {
     EXPECT_EQ(code_of([&] { Overlay::reopen(files); }), ErrorCode::corrupt);
 }
 
-TEST_F(OverlayTest, SplitsLargeRunsIntoUnits) {
-    header.length = 3 * unit_size;
+std::vector<WrittenRange> seal_of(const OverlayFiles& files) {
+    return read_journal(files.journal).seal.value();
+}
+
+TEST_F(OverlayTest, SealHoldsTheDigestOfEveryPieceInsideOfItsLeaf) {
     auto overlay = make();
-    for (Bytes at = MiB; at < 2 * unit_size + MiB; at += MiB) {
-        overlay->write(at, filled(MiB, 1));
+    const auto data = filled(2 * leaf_size, 1);
+    overlay->write(leaf_size / 2, data);
+    overlay->zero({3 * leaf_size, leaf_size});
+    overlay->seal();
+    const auto bytes = std::span(data);
+    EXPECT_EQ(seal_of(files),
+              (std::vector<WrittenRange>{
+                  {{leaf_size / 2, leaf_size / 2}, Written::data, leaf_digest(bytes.first(leaf_size / 2))},
+                  {{leaf_size, leaf_size}, Written::data, leaf_digest(bytes.first(leaf_size))},
+                  {{2 * leaf_size, leaf_size / 2}, Written::data, leaf_digest(bytes.first(leaf_size / 2))},
+                  {{3 * leaf_size, leaf_size}, Written::zero}}));
+}
+
+TEST_F(OverlayTest, SealDigestsWhatArrivedAndNotWhatTheDiskMadeOfIt) {
+    auto overlay = make();
+    overlay->write(4096, filled(4096, 1));
+    overlay->flush();
+    os::write_at(os::open_file(files.data, O_WRONLY).get(), 5000, filled(1, 9));
+    overlay->seal();
+    MemoryTarget target(disk_size);
+    EXPECT_EQ(code_of([&] { apply_overlay(files, header, target); }), ErrorCode::corrupt);
+    EXPECT_EQ(target.effects, 0);
+}
+
+TEST_F(OverlayTest, UnflushedOverwriteBeforeARestartIsNoDamage) {
+    auto overlay = make();
+    overlay->write(0, filled(8192, 1));
+    overlay->flush();
+    overlay->write(0, filled(8192, 2));  // reaches the file, not the journal
+    overlay.reset();
+    Overlay::reopen(files)->seal();
+    MemoryTarget target(disk_size);
+    apply_overlay(files, header, target);
+    EXPECT_EQ(target.content[0], std::byte{2});
+}
+
+TEST_F(OverlayTest, PiecesThatWereWrittenOverInPartAreDigestedAnew) {
+    auto overlay = make();
+    overlay->write(0, filled(leaf_size, 1));
+    overlay->write(1000, filled(10, 2));
+    overlay->zero({2000, 10});
+    overlay->seal();
+    MemoryTarget target(disk_size);
+    apply_overlay(files, header, target);
+    EXPECT_EQ(target.content[999], std::byte{1});
+    EXPECT_EQ(target.content[1000], std::byte{2});
+    EXPECT_EQ(target.content[2005], std::byte{0});
+    EXPECT_EQ(target.content[leaf_size - 1], std::byte{1});
+}
+
+TEST_F(OverlayTest, WritersOfTheSameLeafAndOfOthersAgreeWithTheSeal) {
+    auto overlay = make();
+    std::vector<std::jthread> writers;
+    for (int writer = 0; writer < 4; ++writer) {
+        writers.emplace_back([&, writer] {
+            for (Bytes i = 0; i < 64; ++i) {
+                overlay->write((i % 8) * 4096, filled(8192, writer + 1));
+                overlay->write(leaf_size * static_cast<Bytes>(writer + 1) + i * 512, filled(512, writer + 1));
+                overlay->zero({leaf_size * 6 + i * 512, 4096});
+            }
+        });
+    }
+    writers.clear();
+    overlay->seal();
+    MemoryTarget target(disk_size);
+    apply_overlay(files, header, target);
+    EXPECT_EQ(target.content[leaf_size * 4 + 512], std::byte{4});
+}
+
+TEST_F(OverlayTest, SeveralWorkersApplyTheSame) {
+    const auto path = folder / "volume";
+    const auto volume = os::open_file(path, O_RDWR | O_CREAT);
+    ASSERT_EQ(::ftruncate(volume.get(), static_cast<off_t>(disk_size)), 0);
+    auto overlay = make();
+    std::vector<std::byte> expected(disk_size);
+    for (Bytes at = 512; at + 5000 < disk_size; at += 9000) {
+        const auto data = filled(5000, static_cast<int>(at / 9000 % 200) + 1);
+        overlay->write(at, data);
+        std::copy(data.begin(), data.end(), expected.begin() + static_cast<std::ptrdiff_t>(at));
     }
     overlay->seal();
-    const auto seal = *read_journal(files.journal).seal;
-    ASSERT_EQ(seal.size(), 3u);
-    for (const auto& piece : seal) {
-        EXPECT_EQ(piece.written.range.offset / unit_size, (piece.written.range.end() - 1) / unit_size);
-    }
+    struct FileTarget : ApplyTarget {
+        explicit FileTarget(const std::string& file) : device(file) {}
+        void write(Bytes offset, std::span<const std::byte> data) override { device.write(offset, data); }
+        void zero(Range range) override { device.zero(range); }
+        void flush() override { device.flush(); }
+        BlockDevice device;
+    } target(path);
+    double told = 0;
+    apply_overlay(files, header, target,
+                  {.workers = 4, .stop = {}, .on_progress = [&](double percent) { told = std::max(told, percent); }});
+    std::vector<std::byte> content(disk_size);
+    target.device.read(0, content);
+    EXPECT_EQ(content, expected);
+    EXPECT_EQ(told, 100.0);
 }
 
 }  // namespace

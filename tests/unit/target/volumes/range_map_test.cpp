@@ -74,5 +74,41 @@ TEST(RangeMap, AgreesWithAnArrayOfBytes) {
     }
 }
 
+LeafDigest digest(int value) {
+    LeafDigest made;
+    made.bytes.fill(static_cast<std::byte>(value));
+    return made;
+}
+
+TEST(RangeMap, RangesWithADigestStayAsTheyAreUntilSomethingIsWrittenIntoThem) {
+    RangeMap map;
+    map.assign({0, 10}, Written::data, digest(1));
+    map.assign({10, 10}, Written::data, digest(2));
+    map.assign({20, 10}, Written::data);
+    map.assign({30, 10}, Written::data);
+    EXPECT_EQ(map.ranges(), (std::vector<WrittenRange>{{{0, 10}, Written::data, digest(1)},
+                                                       {{10, 10}, Written::data, digest(2)},
+                                                       {{20, 20}, Written::data}}));
+    map.assign({5, 10}, Written::zero);
+    EXPECT_EQ(
+        map.ranges(),
+        (std::vector<WrittenRange>{
+            {{0, 5}, Written::data}, {{5, 10}, Written::zero}, {{15, 5}, Written::data}, {{20, 20}, Written::data}}));
+    EXPECT_EQ(map.digest_count(), 0u);
+}
+
+TEST(RangeMap, CountsItsData) {
+    RangeMap map;
+    map.assign({0, 100}, Written::data, digest(1));
+    map.assign({50, 100}, Written::data);
+    map.assign({200, 100}, Written::zero);
+    EXPECT_EQ(map.data_bytes(), 150u);
+    map.assign({0, 300}, Written::zero);
+    EXPECT_EQ(map.data_bytes(), 0u);
+    map.assign({299, 2}, Written::data, digest(2));
+    EXPECT_EQ(map.data_bytes(), 2u);
+    EXPECT_EQ(map.digest_count(), 1u);
+}
+
 }  // namespace
 }  // namespace mk::volumes
