@@ -37,6 +37,7 @@ class Bench:
     disk: pathlib.Path  # folder on a real file system
     programs: pathlib.Path
     is_quick: bool
+    trials: int  # of each setting of a tuned peer
     say: object
     endings: list = dataclasses.field(default_factory=list)
 
@@ -95,13 +96,13 @@ class Bench:
         return [self.programs / "mk_bench_loop", source, target]
 
     def tuned(self, run, candidates=TUNINGS, goal=None, name=TUNED, always=()):
-        """The contestant with the settings that were fastest in two trials each. `run` takes nbdcopy's options."""
+        """The contestant with the settings that were fastest in the trials. `run` takes nbdcopy's options."""
         chosen = {}
 
         def choose():
             times = {}
             for words in candidates:
-                times[words] = min(run(*always, *words).wall_s for _ in range(1 if self.is_quick else 2))
+                times[words] = min(run(*always, *words).wall_s for _ in range(self.trials))
             best = min(times, key=times.get)
             contestant.settings = " ".join((*always, *best)) or "default settings"
             self.say(f"  nbdcopy tuned: {contestant.settings}")

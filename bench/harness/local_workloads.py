@@ -228,15 +228,19 @@ def flushed_uncached(bench, copy):
         return stage.run(bench.nbdcopy(source, target, "--flush"))
 
 
+# Larger than what the kernel lets a program write without waiting for the disk: what is measured is the way to the disk.
+FLUSHED = 6 * GIB
+
+
 def flushed_file_system(bench):
-    size = bench.size(2 * GIB)
+    size = bench.size(FLUSHED)
     source = bench.image("source", images.random_bytes, size)
     target = images.allocated_file(bench.disk / "target", size)
     return flushed(bench, "flushed to a file system", target, size, source)
 
 
 def flushed_loop_device(bench):
-    size = bench.size(2 * GIB)
+    size = bench.size(FLUSHED)
     source = bench.image("source", images.random_bytes, size)
     device = LoopDevice(images.allocated_file(bench.disk / "loop", size))
     bench.at_end(device.close)

@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 REPORT = ROOT / "build/bench-report.json"
 LOGS = ROOT / "build/bench-logs"
 DOCUMENT = ROOT / "docs/performance.md"
+FULL_REPEATS = 5
 NEEDED_MEMORY = 9 << 30
 LARGEST_IMAGES = 8 << 30
 PREFIX = "migratekit-bench-"
@@ -93,7 +94,7 @@ def stop_cleanly(number, _):
     raise SystemExit(128 + number)
 
 
-def make_bench(options, folder):
+def make_bench(options, folder, repeats):
     available = machine.available_memory()
     if available < NEEDED_MEMORY and not options.quick:
         raise SystemExit(f"scripts/bench: {available >> 20} MiB of memory are free, {NEEDED_MEMORY >> 20} are needed; "
@@ -101,7 +102,7 @@ def make_bench(options, folder):
     disk = folder / "disk"
     disk.mkdir()
     return Bench(mount_memory(folder, "memory", "never"), mount_memory(folder, "huge", "always"), disk,
-                 options.programs.resolve(), options.quick, say)
+                 options.programs.resolve(), options.quick, 2 if repeats >= FULL_REPEATS else 1, say)
 
 
 def keep_logs(folder):
@@ -157,11 +158,12 @@ def main(arguments):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop_cleanly)
     remove_left_overs(options.disk)
+    repeats = options.repeat or (1 if options.quick else FULL_REPEATS)
     described = machine.describe()
     folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=options.disk))
     try:
-        bench = make_bench(options, folder)
-        rows, figures, failures, notes = run_rows(bench, names, options.repeat or (1 if options.quick else 5))
+        bench = make_bench(options, folder, repeats)
+        rows, figures, failures, notes = run_rows(bench, names, repeats)
     finally:
         if options.keep:
             keep_logs(folder)

@@ -16,7 +16,7 @@ namespace mk::block::nbd {
 
 /// How much may be unanswered before a write waits. More gains nothing on a local socket; over a distance this is the
 /// window of one channel, and lanes add up.
-inline constexpr Bytes most_unanswered_bytes = 4 * MiB;
+inline constexpr Bytes most_unanswered_bytes = 2 * MiB;
 inline constexpr std::size_t most_unanswered_requests = 64;
 /// Most read requests in flight on one channel.
 inline constexpr std::size_t most_reads_in_flight = 64;

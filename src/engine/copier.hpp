@@ -36,10 +36,10 @@ struct CopyCounts {
 };
 
 struct CopyOptions {
-    std::size_t lanes = 8;  ///< of all disks together
-    std::size_t requests_in_flight = 16;
-    bool takes_digests = true;  ///< false only to measure what they cost: the outcome has none
-    int read_attempts = 4;      ///< of a request that the reader answers with an error
+    std::size_t lanes = 8;                ///< of all disks together
+    std::size_t requests_in_flight = 32;  ///< of a lane, at most: ReadDepth finds how many are worth it
+    bool takes_digests = true;            ///< false only to measure what they cost: the outcome has none
+    int read_attempts = 4;                ///< of a request that the reader answers with an error
     RetryPolicy patience{.first_pause = std::chrono::milliseconds{100},
                          .longest_pause = std::chrono::seconds{15},
                          .give_up_after = std::chrono::minutes{10}};

@@ -23,15 +23,16 @@ Error protocol_error() {
 ReadSide::ReadSide(DiskCopy& disk, const CopyOptions& options, LaneMeter& meter)
     : disk_(disk),
       meter_(meter),
-      limit_(std::max<std::size_t>(options.requests_in_flight, 1)),
+      depth_(options.requests_in_flight),
       most_attempts_(options.read_attempts),
       pause_(options.patience.first_pause),
       patience_(options.patience) {
-    requests_.reserve(limit_);
+    requests_.reserve(std::max<std::size_t>(options.requests_in_flight, 1));
 }
 
 void ReadSide::request(const ReadRequest& request) {
     requests_.push_back(request);
+    requests_.back().asked = steady_clock::now();
     if (!channel_) {
         return;  // sent when it is open
     }
@@ -54,7 +55,8 @@ ReadSide::Answer ReadSide::receive(const std::stop_token& stop) {
             repeat_failed(stop);
             const auto begin = steady_clock::now();
             const block::ReadChannel::Reply reply = channel_->receive(stop);
-            const auto waited = std::chrono::nanoseconds(steady_clock::now() - begin).count();
+            const auto now = steady_clock::now();
+            const auto waited = std::chrono::nanoseconds(now - begin).count();
             meter_.read_wait_ns.store(meter_.read_wait_ns.load(std::memory_order_relaxed) + waited,
                                       std::memory_order_relaxed);
             if (reply.data.size() != reply.range.length) {
@@ -64,6 +66,7 @@ ReadSide::Answer ReadSide::receive(const std::stop_token& stop) {
             const ReadRequest request = found;
             found = requests_.back();
             requests_.pop_back();
+            depth_.answered(request.asked, now);
             has_moved_ = true;
             trouble_.reset();
             return {request, reply.data};

@@ -14,6 +14,7 @@
 #include "engine/disk_copy.hpp"
 #include "engine/lane_meter.hpp"
 #include "engine/patience.hpp"
+#include "engine/read_depth.hpp"
 
 namespace mk::engine {
 
@@ -24,6 +25,7 @@ struct ReadRequest {
     std::uint32_t leaf = 0;  ///< in Batch::leaves
     bool is_repeat = false;  ///< was digested before: only sent again
     int attempts = 1;
+    ReadDepth::Time asked{};
 };
 
 class ReadSide {
@@ -31,7 +33,7 @@ class ReadSide {
     ReadSide(DiskCopy& disk, const CopyOptions& options, LaneMeter& meter);
 
     std::size_t in_flight() const { return requests_.size(); }
-    bool has_room() const { return requests_.size() < limit_; }
+    bool has_room() const { return requests_.size() < depth_.limit(); }
     void request(const ReadRequest& request);
 
     struct Answer {
@@ -52,7 +54,7 @@ class ReadSide {
 
     DiskCopy& disk_;
     LaneMeter& meter_;
-    std::size_t limit_;
+    ReadDepth depth_;
     int most_attempts_;
     std::chrono::milliseconds pause_;  ///< before a request that failed is repeated; grows with the attempts
     Patience patience_;

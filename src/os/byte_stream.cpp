@@ -33,34 +33,33 @@ Error broken(std::string_view what, int error_number) {
         .with_native(std::to_string(error_number));
 }
 
-/// Decouples the two ends by several requests; 1 to 4 MiB were equally good on sockets of one machine, and over TCP it
-/// is the window: 1 Gbit/s at 20 ms is 2.5 MiB.
+/// Of a unix socket: decouples the two ends by several requests; 1 to 4 MiB were equally good. Without the privilege
+/// the kernel's limit applies.
 constexpr int socket_buffer = 4 << 20;
 
 /// What the kernel may hold over TCP beyond what is on its way: a cut loses no more than that, and who waits for the
 /// line knows it.
 constexpr int most_unsent = 512 << 10;
 
-/// Without the privilege the kernel's limit applies. For unix sockets that is still the best there is; over TCP the
-/// kernel then does better when it sizes the buffers itself.
-void enlarge_buffer(int socket, int forced_option, int plain_option, bool is_tcp) {
-    if (::setsockopt(socket, SOL_SOCKET, forced_option, &socket_buffer, sizeof socket_buffer) != 0 && !is_tcp) {
+void enlarge_buffer(int socket, int forced_option, int plain_option) {
+    if (::setsockopt(socket, SOL_SOCKET, forced_option, &socket_buffer, sizeof socket_buffer) != 0) {
         ::setsockopt(socket, SOL_SOCKET, plain_option, &socket_buffer, sizeof socket_buffer);
     }
 }
 
-/// All options are improvements; a kernel that refuses one costs speed only.
+/// All options are improvements; a kernel that refuses one costs speed only. Over TCP the kernel sizes the buffers
+/// better than a constant does: it knows the line, and small ones stay in the processor's cache.
 void tune(int socket) {
     int family = AF_UNSPEC;
     socklen_t size = sizeof family;
     ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &family, &size);
-    const bool is_tcp = family == AF_INET || family == AF_INET6;
-    enlarge_buffer(socket, SO_SNDBUFFORCE, SO_SNDBUF, is_tcp);
-    enlarge_buffer(socket, SO_RCVBUFFORCE, SO_RCVBUF, is_tcp);
-    if (is_tcp) {
+    if (family == AF_INET || family == AF_INET6) {
         const int on = 1;
         ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         ::setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most_unsent, sizeof most_unsent);
+    } else {
+        enlarge_buffer(socket, SO_SNDBUFFORCE, SO_SNDBUF);
+        enlarge_buffer(socket, SO_RCVBUFFORCE, SO_RCVBUF);
     }
 }
 

@@ -19,6 +19,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 constexpr std::chrono::seconds longest_wait{5};
+/// A VMA that served somebody so short a time ago is there, even when it has no idle connection at this moment.
+constexpr std::chrono::seconds just_now{2};
 constexpr std::size_t most_waiting = 64;
 
 void say(TlsStream& stream, std::byte word) {
@@ -53,6 +55,8 @@ void ReversePool::serve(const std::string& appliance_id, TlsStream& stream, int 
         throw;
     }
     leave();
+    const std::lock_guard lock(mutex_);
+    appliances_[appliance_id].last_use = steady_clock::now();
 }
 
 /// The local connection to serve, counted as used; an empty one when the idle connection has ended.
@@ -147,7 +151,11 @@ bool ReversePool::give_to_idle(Appliance& appliance, os::Descriptor& local) {
 void ReversePool::give(const std::string& appliance_id, os::Descriptor local) {
     const std::lock_guard lock(mutex_);
     auto& appliance = appliances_[appliance_id];
-    if (give_to_idle(appliance, local) || appliance.used == 0 || appliance.waiting.size() >= most_waiting) {
+    if (give_to_idle(appliance, local)) {
+        return;
+    }
+    const bool is_there = appliance.used > 0 || steady_clock::now() - appliance.last_use < just_now;
+    if (!is_there || appliance.waiting.size() >= most_waiting) {
         return;
     }
     appliance.waiting.push_back({.local = std::move(local), .deadline = steady_clock::now() + longest_wait});

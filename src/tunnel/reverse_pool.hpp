@@ -2,8 +2,9 @@
 // The gateway's idle reverse connections by appliance, and those who want to use one. Thread-safe.
 //
 // A local connection gets the connection that was idle for the shortest time. It is joined to it only after the VMA has
-// said that it is ready; when it does not say so, the next one is tried. With none idle, but some in use (the VMA is
-// there and will dial another one in a moment), the local connection waits for up to five seconds.
+// said that it is ready; when it does not say so, the next one is tried. With none idle, but some in use now or two
+// seconds ago (the VMA is there and will dial another one in a moment), the local connection waits for up to five
+// seconds.
 
 #include <chrono>
 #include <list>
@@ -47,6 +48,7 @@ class ReversePool {
         std::list<Idle*> idle;
         std::list<Waiting> waiting;
         std::size_t used = 0;
+        TimePoint last_use{};  ///< when the last one ended well
     };
 
     os::Descriptor wait_for_use(const std::string& appliance_id, TlsStream& stream, int socket);

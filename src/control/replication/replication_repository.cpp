@@ -21,6 +21,31 @@ void ReplicationRepository::set_operation(const JobId& job, const std::string& o
         {{"operation", operation}, {"now", to_ms(clock_.now())}, {"job", job.value}});
 }
 
+namespace {
+
+constexpr std::size_t longest_operation = 255;  // bytes; the column's width
+
+/// At most `limit` bytes, never ending inside a UTF-8 sequence.
+std::string cut(std::string text, std::size_t limit) {
+    if (text.size() > limit) {
+        while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0U) == 0x80U) {
+            --limit;
+        }
+        text.resize(limit);
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string operation_of(const contracts::PassProgress& progress) {
+    if (!progress.stalled_seconds) {
+        return progress.stage;
+    }
+    const auto text = "Stalled for " + std::to_string(*progress.stalled_seconds / 60) + " min";
+    return progress.trouble.empty() ? text : cut(text + ": " + progress.trouble, longest_operation);
+}
+
 void ReplicationRepository::set_progress(const JobId& job, const contracts::PassProgress& progress) {
     database_->execute(
         "UPDATE replication_jobs SET current_operation = :operation, vma_sync_type = :sync_type,"
@@ -29,7 +54,7 @@ void ReplicationRepository::set_progress(const JobId& job, const contracts::Pass
         " bytes_total = :total, bytes_done = :done, bytes_sent = :sent, bytes_zeroed = :zeroed, bytes_wire = :wire,"
         " bytes_per_second = :rate, bottleneck = :bottleneck, attempt = :attempt, heartbeat_ms = :heartbeat"
         " WHERE job_id = :job",
-        {{"operation", progress.stage},
+        {{"operation", operation_of(progress)},
          {"sync_type", progress.sync_type},
          {"sync_type2", progress.sync_type},
          {"sync_type3", progress.sync_type},

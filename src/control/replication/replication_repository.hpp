@@ -34,6 +34,9 @@ struct ReplicationJob {
     std::optional<Instant> completed;
 };
 
+/// The stage as it is shown; "Stalled for 2 min: CAUSE" while nothing moves (gui.md section 5).
+std::string operation_of(const contracts::PassProgress& progress);
+
 class ReplicationRepository {
   public:
     ReplicationRepository(std::shared_ptr<db::Database> database, const Clock& clock);

@@ -238,6 +238,28 @@ TEST_F(ResumptionTest, LimitsReachTheVmaWhenTheyChangeAndNotOftener) {
     EXPECT_EQ(source.passes.back().bytes_per_second, 5 * MiB);
 }
 
+TEST(OperationText, IsTheStageUntilNothingMovesAnyMore) {
+    contracts::PassProgress progress;
+    progress.stage = "Copying";
+    progress.trouble = "the tunnel was cut";
+    EXPECT_EQ(replication::operation_of(progress), "Copying");
+    progress.stalled_seconds = 130;
+    EXPECT_EQ(replication::operation_of(progress), "Stalled for 2 min: the tunnel was cut");
+    progress.trouble.clear();
+    EXPECT_EQ(replication::operation_of(progress), "Stalled for 2 min");
+}
+
+TEST(OperationText, FitsItsColumnAndStaysUtf8) {
+    contracts::PassProgress progress;
+    progress.stalled_seconds = 60;
+    for (int i = 0; i < 200; ++i) {
+        progress.trouble += "\u00e4";
+    }
+    const auto text = replication::operation_of(progress);
+    EXPECT_LE(text.size(), 255u);
+    EXPECT_NO_THROW(json::dump(Json(text)));
+}
+
 TEST_F(ResumptionTest, SenselessOptionsAreRefusedBeforeAnythingStarts) {
     const auto vm = add_changed_machine();
     for (const auto& options :
