@@ -27,6 +27,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t largest_piece = 64 * 1024;
+/// Small: what is under way belongs into the line, where it takes its time.
+constexpr int socket_buffer = 128 * 1024;
 struct Totals {
     std::atomic<std::uint64_t> up{0};
     std::atomic<std::uint64_t> down{0};
@@ -39,8 +41,8 @@ struct Settings {
     std::uint16_t listen_port = 0;
     sockaddr_in target{};
     std::chrono::microseconds delay{0};
-    /// Bytes that the line holds in each direction; its sockets hold as many. More than the rate times the delay hides
-    /// the sender's waiting, less slows a fast line down.
+    /// Bytes that the line holds in each direction. More than the rate times the delay hides the sender's waiting, less
+    /// slows a fast line down.
     std::size_t holds = 4 * 1024 * 1024;
     std::uint64_t cut_every = 0;
     unsigned cuts = 0;
@@ -171,11 +173,10 @@ class Direction {
     bool is_broken_ = false;
 };
 
-void tune(int socket, const Settings& settings) {
+void tune(int socket) {
     const int yes = 1;
-    const auto size = static_cast<int>(settings.holds);
     ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    ::setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size);
+    ::setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &socket_buffer, sizeof socket_buffer);
 }
 
 void start(const std::shared_ptr<Pair>& pair, bool is_up, const Settings& settings) {
@@ -195,8 +196,8 @@ void accept_loop(int listener, const Settings& settings) {
             ::connect(target, reinterpret_cast<const sockaddr*>(&settings.target), sizeof settings.target) != 0) {
             continue;
         }
-        tune(client, settings);
-        tune(target, settings);
+        tune(client);
+        tune(target);
         ++totals.connections;
         {
             const std::lock_guard lock(pairs_mutex);
@@ -212,8 +213,7 @@ int listen_at(const Settings& settings) {
     const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const int yes = 1;
     ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    const auto size = static_cast<int>(settings.holds);
-    ::setsockopt(listener, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size);  // inherited
+    ::setsockopt(listener, SOL_SOCKET, SO_RCVBUFFORCE, &socket_buffer, sizeof socket_buffer);  // inherited
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(settings.listen_port);

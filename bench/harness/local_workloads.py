@@ -217,8 +217,15 @@ def flushed(bench, name, target, size, source):
     copy = LocalCopy(bench, source, target)
     return Workload(name, size, [
         copy.ours(OUR_SERVER), copy.nbdcopy("--flush", goal=3), copy.tuned("--flush"),
-        Contestant("nbdcopy --flush to nbdkit cache=none", lambda: flushed_uncached(bench, copy))],
+        Contestant("nbdcopy --flush to nbdkit cache=none", lambda: flushed_uncached(bench, copy)),
+        Contestant("physical floor (dd, direct, from memory)", lambda: direct_write(bench, source, target))],
         same(source, target), "ours writes to our export server and flushes, the peers to nbdkit")
+
+
+def direct_write(bench, source, target):
+    with bench.stage() as stage:
+        return stage.run(["dd", f"if={source}", f"of={target}", "bs=1M", "oflag=direct", "conv=fsync,notrunc",
+                          "status=none"])
 
 
 def flushed_uncached(bench, copy):

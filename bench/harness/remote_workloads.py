@@ -169,7 +169,8 @@ def wire_of_increment(bench):
     pieces = images.changed_pieces(size)
     moved = sum(length for _, length in pieces)
     copy = TunnelCopy(bench, source, target, Loopback, new_target=lambda: images.sparse_file(target, size))
-    _, carried = copy.ours_run(is_counted=True, extents=bench.image("extents", images.write_extents, pieces, folder=bench.folder("images")))
+    extents = bench.image("extents", images.write_extents, pieces, folder=bench.folder("images"))
+    _, carried = copy.ours_run(is_counted=True, extents=extents)
     expect(images.same_pieces(source, target, pieces), "the target differs from the source")
     overhead = (carried["up"] + carried["down"]) / moved - 1
     return [Figure("bytes on the wire for an increment, above the changed bytes", round(100 * overhead, 2), "%", 2,

@@ -46,7 +46,8 @@ class Line:
         self.target = Site(folder)
         command_output(["ip", "link", "add", "mkb-source", "netns", self.source.holder.pid, "type", "veth",
                         "peer", "name", "mkb-target", "netns", self.target.holder.pid])
-        for site, name, address in ((self.source, "mkb-source", SOURCE_ADDRESS), (self.target, "mkb-target", TARGET_ADDRESS)):
+        for site, name, address in ((self.source, "mkb-source", SOURCE_ADDRESS),
+                                    (self.target, "mkb-target", TARGET_ADDRESS)):
             site.run("ip", "address", "add", f"{address}/24", "dev", name)
             site.run("ip", "link", "set", name, "up")
             site.run("tc", "qdisc", "add", "dev", name, "root", "tbf", "rate", rate, "burst", burst, "latency", "50ms")
