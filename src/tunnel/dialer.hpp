@@ -28,7 +28,7 @@ struct DialOptions {
 
 /// Connects to the paired gateway and to the service named by `protocol`. Throws Error{conflict, "NotPaired"} without a
 /// pairing, Error{forbidden} when the gateway is not who was paired or refuses us, Error{unavailable} when it cannot be
-/// reached or does not serve the protocol at the moment, Error{exhausted} when it has too many connections,
+/// reached or does not serve the protocol at the moment (which includes that it has too many connections),
 /// Error{cancelled}. `traffic` (what went over the stream after compression and before TLS) may be empty; several
 /// streams may share one. The limit of the stream itself is ByteStream's.
 std::unique_ptr<os::ByteStream> dial(const DialOptions& options, const std::string& protocol,

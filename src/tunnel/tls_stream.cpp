@@ -244,7 +244,7 @@ void await_welcome(os::ByteStream& stream) {
     std::array<std::byte, 1> answer{};
     stream.read(answer);
     if (answer[0] == static_cast<std::byte>(Welcome::busy)) {
-        throw Error(ErrorCode::exhausted, "the peer serves as many connections as it may",
+        throw Error(ErrorCode::unavailable, "the peer serves as many connections as it may",
                     {.consequence = "Connections that are open go on.", .retry_safe = true});
     }
     if (answer[0] != static_cast<std::byte>(Welcome::served)) {

@@ -53,7 +53,7 @@ class TlsStream : public os::ByteStream {
 };
 
 /// Error{forbidden} when the peer is not trusted or refuses us (native text: "UnknownPeer", "Refused"),
-/// Error{exhausted} when it has too many connections, Error{timeout}, Error{unavailable} for everything else that ends
+/// Error{timeout}, Error{unavailable} for everything else that ends
 /// a handshake.
 std::unique_ptr<TlsStream> tls_connect(std::unique_ptr<os::ByteStream> lower, const TlsOptions& options);
 /// The same for the side that was dialled; the Welcome is sent by welcome().

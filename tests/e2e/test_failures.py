@@ -106,8 +106,8 @@ def test_change_tracking_reset_means_a_full_copy(site):
 
 
 def test_engine_killed_in_an_increment(site):
+    """The job goes on with another engine."""
     write(site)
-    before, held = points(site), content(site)
     site.fault("vcenter", "slow_tasks", machine=VM, seconds=6)
     job = site.cli_json("sync", "start", VM)
     pids = wait_for("the copy process", site.engine_pids, 30)
@@ -116,12 +116,9 @@ def test_engine_killed_in_an_increment(site):
     site.clear_faults()
     job_id = job["job_id"] if "job_id" in job else job["jobs"][0]["job_id"]
     ended = wait_for("the job to end", lambda: (lambda j: j if j["completed_at"] else None)(
-        site.api("GET", f"/api/v1/jobs/{job_id}")[1]), 120)
-    assert ended["status"] == "failed"
-    assert ended["error"]["consequence"] and ended["error"]["remedy"]
-    assert points(site) == before
-    assert content(site) == held
-    site.cli("sync", "start", VM, "--wait")
+        site.api("GET", f"/api/v1/jobs/{job_id}")[1]), 180)
+    assert ended["status"] == "completed", ended
+    assert points(site)[0]["job_id"] == job_id
     snapshots = [s for m in site.control("vcenter")["machines"] if m["name"] == VM for s in m.get("snapshots") or []]
     assert not snapshots
 

@@ -72,11 +72,13 @@ std::optional<Error> CopyRun::attempt(const std::stop_token& stop) {
                        ? contracts::error_from(*last.error).within("copying " + request_.machine_name)
                        : Error(ErrorCode::unavailable,
                                "the replication engine at the VMware site ended without a result (" + last.state + ")");
-    if (last.state == "cancelled" || (stopping_since_ && may_vanish(failure))) {
+    // An engine or a VMA that died says nothing about whether the next one will; whatever it left as its error.
+    const bool may_go_on = last.state == "interrupted" || may_vanish(failure);
+    if (last.state == "cancelled" || (stopping_since_ && may_go_on)) {
         throw Error(ErrorCode::cancelled, "the copy was stopped", last_point_is_safe);
     }
     failure = failure.advised(last_point_is_safe);
-    if (!may_vanish(failure)) {
+    if (!may_go_on) {
         throw failure;
     }
     return failure;

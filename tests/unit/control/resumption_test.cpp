@@ -57,6 +57,23 @@ TEST_F(ResumptionTest, EverySortOfFailureThatMayVanishIsTriedAgain) {
     }
 }
 
+TEST_F(ResumptionTest, EngineOrVmaThatDiedIsTriedAgainWhateverErrorItLeft) {
+    const auto vm = add_changed_machine();
+    for (const auto& left : {Error(ErrorCode::internal, "the engine was killed by signal 9"),
+                             Error(ErrorCode::cancelled, "the VMA was started anew")}) {
+        SCOPED_TRACE(left.cause());
+        source.edit = [&](contracts::PassProgress& p) {
+            if (p.attempt == 1) {
+                p.state = "interrupted";
+                p.result.reset();
+                p.error = contracts::to_json(left);
+            }
+        };
+        EXPECT_EQ(sync(vm), JobStatus::completed);
+        EXPECT_EQ(source.passes.back().attempt, 2);
+    }
+}
+
 TEST_F(ResumptionTest, WrongPasswordIsNotTriedAgain) {
     const auto vm = add_changed_machine();
     source.edit = [](contracts::PassProgress& p) {

@@ -17,8 +17,8 @@ using test::noise;
 std::vector<std::byte> frame(FrameKind kind, std::uint32_t on_wire, std::uint32_t unpacked,
                              const std::vector<std::byte>& body) {
     const auto header = FrameHeader{.kind = kind, .on_wire = on_wire, .unpacked = unpacked}.encoded();
-    std::vector<std::byte> bytes(header.begin(), header.end());
-    bytes.insert(bytes.end(), body.begin(), body.end());
+    std::vector<std::byte> bytes(header.size() + body.size());
+    std::copy(body.begin(), body.end(), std::copy(header.begin(), header.end(), bytes.begin()));
     return bytes;
 }
 

@@ -104,7 +104,7 @@ TEST_F(HandOff, SaysWhenItIsFull) {
     limited.max_connections = 1;
     HandOffListener listener(limited, {{alpn::nbd, &echo}});
     const auto first = dial_now(alpn::nbd);
-    EXPECT_EQ(test::code_of([&] { dial_now(alpn::nbd); }), ErrorCode::exhausted);
+    EXPECT_EQ(test::code_of([&] { dial_now(alpn::nbd); }), ErrorCode::unavailable);
 }
 
 TEST_F(HandOff, StopEndsRunningConnections) {

@@ -120,7 +120,7 @@ TEST_F(TlsFaults, AFullServiceSaysSo) {
         welcome(*stream, Welcome::busy);
     });
     EXPECT_EQ(test::code_of([&] { tls_connect(os::stream_on(std::move(sockets.one)), client_options); }),
-              ErrorCode::exhausted);
+              ErrorCode::unavailable);
     server.join();
 }
 
