@@ -52,6 +52,18 @@ std::string run_lines(const DiskId& disk, std::span<const RunDigest> runs) {
     return text;
 }
 
+std::string difference_lines(const DiskId& disk, std::span<const Range> differences) {
+    std::string text;
+    for (std::size_t at = 0; at < differences.size(); at += runs_per_line) {
+        Json list = Json::array();
+        for (const Range& range : differences.subspan(at, std::min(runs_per_line, differences.size() - at))) {
+            list.push_back({range.offset, range.length});
+        }
+        text += line_of({{"disk", disk.value}, {"differences", std::move(list)}});
+    }
+    return text;
+}
+
 Range range_from(const Json& json, Bytes capacity) {
     if (!json.is_array() || json.size() < 2 || !json.at(0).is_number_unsigned() || !json.at(1).is_number_unsigned()) {
         throw Error(ErrorCode::invalid, "a range of a checkpoint is none");
@@ -77,22 +89,32 @@ DiskCheckpoint header_from(const Json& json) {
     return disk;
 }
 
-void add_runs(const Json& json, std::vector<DiskCheckpoint>& disks) {
+DiskCheckpoint& disk_of(const Json& json, std::vector<DiskCheckpoint>& disks) {
     const std::string id = json::require<std::string>(json, "disk");
     const auto disk =
         std::find_if(disks.begin(), disks.end(), [&](const DiskCheckpoint& each) { return each.id.value == id; });
     if (disk == disks.end()) {
         throw Error(ErrorCode::invalid, "a checkpoint names an unknown disk");
     }
+    return *disk;
+}
+
+void add_differences(const Json& json, DiskCheckpoint& disk) {
+    for (const Json& range : json::require<Json>(json, "differences")) {
+        disk.differences.push_back(range_from(range, disk.capacity));
+    }
+}
+
+void add_runs(const Json& json, DiskCheckpoint& disk) {
     std::vector<RunDigest> runs;  // all of a line, or none
     for (const Json& run : json::require<Json>(json, "runs")) {
-        const Range range = range_from(run, disk->capacity);
+        const Range range = range_from(run, disk.capacity);
         if (run.size() != 3 || !run.at(2).is_string() || range.length > engine::unit_size) {
             throw Error(ErrorCode::invalid, "a run of a checkpoint is none");
         }
         runs.push_back({range, leaf_digest_from_hex(run.at(2).get<std::string>())});
     }
-    disk->runs.insert(disk->runs.end(), runs.begin(), runs.end());
+    disk.runs.insert(disk.runs.end(), runs.begin(), runs.end());
 }
 
 void add_line(std::string_view line, bool is_first, std::vector<DiskCheckpoint>& disks) {
@@ -102,7 +124,9 @@ void add_line(std::string_view line, bool is_first, std::vector<DiskCheckpoint>&
             throw Error(ErrorCode::invalid, "a checkpoint of another version");
         }
     } else if (json.contains("runs")) {
-        add_runs(json, disks);
+        add_runs(json, disk_of(json, disks));
+    } else if (json.contains("differences")) {
+        add_differences(json, disk_of(json, disks));
     } else {
         disks.push_back(header_from(json));
     }
@@ -147,6 +171,7 @@ void CheckpointFile::begin(const std::vector<DiskCheckpoint>& disks) {
     std::string text = line_of({{"version", version}});
     for (const DiskCheckpoint& disk : disks) {
         text += header_line(disk);
+        text += difference_lines(disk.id, engine::sorted_union(disk.differences));
         text += run_lines(disk.id, disk.runs);
     }
     const std::lock_guard lock(mutex_);
@@ -163,9 +188,10 @@ void CheckpointFile::begin(const std::vector<DiskCheckpoint>& disks) {
     is_broken_ = false;
 }
 
-void CheckpointFile::append(const DiskId& disk, std::span<const RunDigest> runs) noexcept {
+void CheckpointFile::append(const DiskId& disk, std::span<const RunDigest> runs,
+                            std::span<const Range> differences) noexcept {
     try {
-        const std::string text = run_lines(disk, runs);
+        const std::string text = difference_lines(disk, differences) + run_lines(disk, runs);
         const std::lock_guard lock(mutex_);
         if (!file_ || is_broken_) {
             return;

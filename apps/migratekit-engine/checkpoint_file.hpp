@@ -3,6 +3,7 @@
 //
 //   {"version":1}
 //   {"disk","session","change_id","backing_uuid","capacity","touched":[[offset,length]...]}
+//   {"disk","differences":[[offset,length]...]}
 //   {"disk","runs":[[offset,length,"32 hex"]...]}
 //
 // begin() writes a new file beside it and renames it. append() adds lines and fsyncs; a line that a crash tore is the
@@ -22,7 +23,8 @@ class CheckpointFile : public engine::CheckpointLog {
 
     std::vector<engine::DiskCheckpoint> load() override;
     void begin(const std::vector<engine::DiskCheckpoint>& disks) override;
-    void append(const DiskId& disk, std::span<const engine::RunDigest> runs) noexcept override;
+    void append(const DiskId& disk, std::span<const engine::RunDigest> runs,
+                std::span<const Range> differences) noexcept override;
 
   private:
     std::string path_;

@@ -1,5 +1,6 @@
 #include "event_writer.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <unistd.h>
@@ -42,8 +43,21 @@ contracts::PassDiskResult result_of(const engine::DiskReport& disk) {
             .skipped = disk.skipped,
             .resumed = disk.resumed,
             .compared = disk.compared,
-            .differences = disk.differences,
+            .differences = {},
             .digests = {}};
+}
+
+/// In events of at most `most` entries, in order.
+template <class Event, class Entry>
+std::vector<Event> parts_of(const DiskId& disk, const std::vector<Entry>& entries, std::size_t most) {
+    std::vector<Event> parts;
+    for (auto at = entries.begin(); at != entries.end();) {
+        const auto rest = static_cast<std::size_t>(entries.end() - at);
+        const auto end = at + static_cast<std::ptrdiff_t>(std::min(most, rest));
+        parts.push_back({disk, {at, end}});
+        at = end;
+    }
+    return parts;
 }
 
 /// When nobody listens any more there is nobody to tell: the parent's death stops us by signal.
@@ -101,6 +115,20 @@ void EventWriter::snapshot(const std::string& moref, const std::string& name) {
     write(contracts::EngineSnapshot{moref, name});
 }
 
+void EventWriter::write_lists(const engine::DiskReport& disk) {
+    std::vector<contracts::DigestedRange> digests;
+    for (const engine::RunDigest& run : disk.digests) {
+        digests.push_back({run.range, to_hex(run.digest)});
+    }
+    for (const auto& part : parts_of<contracts::EngineDigests>(disk.frozen.id, digests, contracts::digests_per_event)) {
+        write(part);
+    }
+    for (const auto& part :
+         parts_of<contracts::EngineDifferences>(disk.frozen.id, disk.differences, contracts::differences_per_event)) {
+        write(part);
+    }
+}
+
 void EventWriter::result(const engine::PassReport& report) {
     const std::lock_guard lock(mutex_);
     is_final_ = true;
@@ -109,17 +137,7 @@ void EventWriter::result(const engine::PassReport& report) {
     result.consistency = report.consistency;
     result.wire_bytes = wire_bytes_ ? wire_bytes_() : 0;
     for (const engine::DiskReport& disk : report.disks) {
-        contracts::EngineDigests part{.disk_id = disk.frozen.id, .digests = {}};
-        for (const engine::RunDigest& run : disk.digests) {
-            part.digests.push_back({run.range, to_hex(run.digest)});
-            if (part.digests.size() == contracts::digests_per_event) {
-                write(part);
-                part.digests.clear();
-            }
-        }
-        if (!part.digests.empty()) {
-            write(part);
-        }
+        write_lists(disk);
         result.disks.push_back(result_of(disk));
     }
     write(contracts::EngineResult{std::move(result)});

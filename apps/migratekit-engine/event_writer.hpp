@@ -28,6 +28,7 @@ class EventWriter {
     void error(const Error& error);
 
   private:
+    void write_lists(const engine::DiskReport& disk);
     void write(const contracts::EngineEvent& event);
     void beat(const std::stop_token& stop);
 

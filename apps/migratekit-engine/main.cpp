@@ -11,6 +11,7 @@
 #include <string>
 
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.hpp"
@@ -89,8 +90,20 @@ void die_with_parent(long parent) {
     }
 }
 
+/// Sixty disks with their readers need more than the usual 1024.
+void allow_many_files() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+            log::warn("event=file_limit_not_raised: a machine with many disks may need more");
+        }
+    }
+}
+
 void run(const Flags& flags, EventWriter& events) {
     die_with_parent(flags.parent);
+    allow_many_files();
     const os::TerminationListener termination;
     LineReader lines(STDIN_FILENO, longest_order);
     const contracts::PassRequest request = read_order(lines, termination.token());

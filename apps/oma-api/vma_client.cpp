@@ -1,8 +1,11 @@
 #include "vma_client.hpp"
 
+#include <random>
+
 #include <nlohmann/json.hpp>
 
 #include "base/json_fields.hpp"
+#include "base/retry.hpp"
 #include "contracts/source_machine_json.hpp"
 
 namespace mk::oma {
@@ -10,8 +13,13 @@ namespace mk::oma {
 namespace {
 
 constexpr auto short_limit = std::chrono::seconds{30};
-/// Discovery of a large vCenter, removal of a snapshot.
-constexpr auto long_limit = std::chrono::minutes{15};
+constexpr auto power_limit = std::chrono::minutes{5};
+
+/// Half to whole of it, so that many that were refused together do not come back together.
+std::chrono::milliseconds with_jitter(std::chrono::milliseconds full) {
+    thread_local std::minstd_rand generator{std::random_device{}()};
+    return std::chrono::milliseconds{std::uniform_int_distribution(full.count() / 2, full.count())(generator)};
+}
 
 }  // namespace
 
@@ -19,11 +27,30 @@ VmaConnections::Lease VmaClient::call(std::chrono::milliseconds limit) {
     return connections_.lease(route_(), limit);
 }
 
+/// Waits while the VMA makes as many calls to vCenters as it can: that one is refused, not queued.
+Json VmaClient::post_in_turn(const std::string& path, const Json& body, std::chrono::milliseconds limit,
+                             const std::stop_token& stop) {
+    const auto deadline = std::chrono::steady_clock::now() + turns_.limit;
+    for (;;) {
+        try {
+            return call(limit)->post(path, body, stop);
+        } catch (const Error& error) {
+            if (error.code() != ErrorCode::exhausted || std::chrono::steady_clock::now() > deadline) {
+                throw;
+            }
+        }
+        if (!pause(with_jitter(turns_.pause), stop)) {
+            throw Error(ErrorCode::cancelled, "stopped while waiting for the VMA to have time for the vCenter",
+                        {.retry_safe = true});
+        }
+    }
+}
+
 discovery::Inventory VmaClient::discover(const contracts::VcenterAccess& access, const std::string& filter,
                                          const std::stop_token& stop) {
     auto body = contracts::to_json(access);
     body["filter"] = filter;
-    const auto answer = call(long_limit)->post("/api/v1/discover", body, stop);
+    const auto answer = post_in_turn("/api/v1/discover", body, turns_.limit, stop);
     discovery::Inventory inventory;
     inventory.vcenter_uuid = json::require<std::string>(answer, "vcenter_uuid");
     inventory.version = json::value_or<std::string>(answer, "version", "");
@@ -50,6 +77,10 @@ SourceMachine VmaClient::look_up(const contracts::VcenterAccess& access, const s
 
 std::string VmaClient::target_uri(const contracts::WriteSession& session) const {
     return route_().is_tunnel ? "tunnel:///" + session.export_name : session.nbd_uri;
+}
+
+bool VmaClient::can_compare() const {
+    return route_().is_tunnel;
 }
 
 void VmaClient::start_pass(const contracts::PassRequest& request, const std::stop_token& stop) {
@@ -81,13 +112,12 @@ std::vector<std::string> VmaClient::sweep_snapshots(const contracts::VcenterAcce
                                                     const std::stop_token& stop) {
     auto body = contracts::to_json(access);
     body["moref"] = moref;
-    const auto answer = call(long_limit)->post("/api/v1/snapshots/sweep", body, stop);
+    const auto answer = post_in_turn("/api/v1/snapshots/sweep", body, turns_.limit, stop);
     return json::require<std::vector<std::string>>(answer, "remaining");
 }
 
 contracts::PowerState VmaClient::power(const contracts::PowerRequest& request, const std::stop_token& stop) {
-    return contracts::power_state_from(
-        call(std::chrono::minutes{5})->post("/api/v1/power", contracts::to_json(request), stop));
+    return contracts::power_state_from(post_in_turn("/api/v1/power", contracts::to_json(request), power_limit, stop));
 }
 
 std::string VmaClient::version() {

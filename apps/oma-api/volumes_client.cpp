@@ -162,6 +162,10 @@ void VolumesClient::abort(const WriteSessionId& session, const std::stop_token& 
     client_for(base_url_, token_).remove(session_path(session), stop);
 }
 
+void VolumesClient::give_up(const WriteSessionId& session, const std::stop_token& stop) {
+    client_for(base_url_, token_).remove(session_path(session) + "?give_up=true", stop);
+}
+
 contracts::Snapshot VolumesClient::create_snapshot(const VolumeId& volume, const std::string& name,
                                                    const Report& report, const std::stop_token& stop) {
     return contracts::snapshot_from(

@@ -43,6 +43,7 @@ class VolumesClient : public replication::ReplicaVolumes, public failover::Failo
                               const std::stop_token& stop) override;
     std::string commit(const WriteSessionId& session, const Report& report, const std::stop_token& stop) override;
     void abort(const WriteSessionId& session, const std::stop_token& stop) override;
+    void give_up(const WriteSessionId& session, const std::stop_token& stop) override;
 
     contracts::Snapshot create_snapshot(const VolumeId& volume, const std::string& name, const Report& report,
                                         const std::stop_token& stop) override;

@@ -49,28 +49,35 @@ class Figure:
 
 
 def measure(workload, repeats, say):
-    """Returns (rows, failures) of one workload."""
+    """Returns (rows, failures) of one workload. Ours runs once before the rounds: that warms up everybody's content, and
+    its result is checked. Each round begins with another contestant."""
     samples = {contestant.name: [] for contestant in workload.contestants}
     failures = []
     broken = set()
+
+    def attempt(contestant, act):
+        if contestant.name in broken:
+            return None
+        try:
+            return act()
+        except (Failed, OSError) as failure:
+            reason = str(failure)
+        except Exception:  # a fault of the benchmark itself must not hide the other rows
+            reason = traceback.format_exc()
+        broken.add(contestant.name)
+        failures.append(f"{workload.name}, {contestant.name}: {reason}")
+        say(f"  {contestant.name} FAILED: {reason}")
+        return None
+
+    own = next(contestant for contestant in workload.contestants if contestant.name == OURS)
+    attempt(own, lambda: (own.run(), workload.check()))
     for number in range(repeats):
-        for contestant in workload.contestants:
-            if contestant.name in broken:
-                continue
-            try:
-                sample = contestant.run()
+        first = number % len(workload.contestants)
+        for contestant in workload.contestants[first:] + workload.contestants[:first]:
+            sample = attempt(contestant, contestant.run)
+            if sample:
                 samples[contestant.name].append(sample)
                 say(f"  {number + 1}/{repeats} {contestant.name}: {sample.wall_s:.3f} s, {sample.cpu_s:.2f} CPU s")
-                if contestant.name == OURS and number == 0:
-                    workload.check()
-            except (Failed, OSError) as failure:
-                broken.add(contestant.name)
-                failures.append(f"{workload.name}, {contestant.name}: {failure}")
-                say(f"  {contestant.name} FAILED: {failure}")
-            except Exception:  # a fault of the benchmark itself must not hide the other rows
-                broken.add(contestant.name)
-                failures.append(f"{workload.name}, {contestant.name}: {traceback.format_exc()}")
-                say(f"  {contestant.name} FAILED: {traceback.format_exc()}")
     return rows_of(workload, samples), failures
 
 

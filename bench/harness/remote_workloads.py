@@ -52,8 +52,9 @@ class WideArea(Line):
 class TunnelCopy:
     """The source is read by nbdkit on a unix socket, everybody's way to the target is encrypted."""
 
-    def __init__(self, bench, source, target, network, source_words=("file",), new_target=None):
+    def __init__(self, bench, source, target, network, source_words=("file",), source_filters=(), new_target=None):
         self.bench = bench
+        self.source_filters = source_filters
         self.source_words = (*source_words, *((source,) if source else ()))
         self.target = target
         self.network = network
@@ -63,7 +64,8 @@ class TunnelCopy:
         if self.new_target:
             self.new_target()
         with self.bench.stage() as stage, self.network(stage.folder) as network:
-            source = servers.nbdkit(stage, *self.source_words, site=network.source, name="source")
+            source = servers.nbdkit(stage, *self.source_words, filters=self.source_filters, site=network.source,
+                                    name="source")
             return act(stage, network, source)
 
     def way(self, stage, network, port, cut_every=0, cuts=0):
@@ -181,10 +183,11 @@ def wire_of_increment(bench):
 def cuts(bench):
     """All connections are reset a hundred times in the course of one copy."""
     number = 100
-    size = bench.size(8 * GIB)
+    size = bench.size(6 * GIB)
     part = bench.image("source", images.random_bytes, size // 4)
     target = bench.folder("images") / "target"
-    copy = TunnelCopy(bench, None, target, Loopback, source_words=("split", *[part] * 4),
+    # nbdkit 1.32's split plugin crashes when it is asked for the extents of parts that are large.
+    copy = TunnelCopy(bench, None, target, Loopback, source_words=("split", *[part] * 4), source_filters=("noextents",),
                       new_target=lambda: images.sparse_file(target, size))
     _, whole = copy.ours_run(is_counted=True)
     _, cut = copy.ours_run(cut_every=size // (number + 1), cuts=number)

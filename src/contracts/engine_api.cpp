@@ -35,6 +35,13 @@ struct EventWriter {
         }
         return {{"type", "digests"}, {"disk_id", event.disk_id.value}, {"digests", std::move(digests)}};
     }
+    Json operator()(const EngineDifferences& event) const {
+        Json ranges = Json::array();
+        for (const Range& range : event.ranges) {
+            ranges.push_back({range.offset, range.length});
+        }
+        return {{"type", "differences"}, {"disk_id", event.disk_id.value}, {"ranges", std::move(ranges)}};
+    }
     Json operator()(const EngineResult& event) const { return {{"type", "result"}, {"result", to_json(event.result)}}; }
     Json operator()(const EngineError& event) const { return {{"type", "error"}, {"error", event.error}}; }
 };
@@ -59,6 +66,19 @@ EngineDigests digests_from(const Json& json) {
     event.disk_id = DiskId{require<std::string>(json, "disk_id")};
     for (const Json& digest : require<Json>(json, "digests")) {
         event.digests.push_back(digested_range_from(digest));
+    }
+    return event;
+}
+
+EngineDifferences differences_from(const Json& json) {
+    EngineDifferences event;
+    event.disk_id = DiskId{require<std::string>(json, "disk_id")};
+    for (const Json& range : require<Json>(json, "ranges")) {
+        if (!range.is_array() || range.size() != 2 || !range.at(0).is_number_unsigned() ||
+            !range.at(1).is_number_unsigned()) {
+            throw Error(ErrorCode::invalid, "a difference that the engine found is no range");
+        }
+        event.ranges.push_back({range.at(0).get<Bytes>(), range.at(1).get<Bytes>()});
     }
     return event;
 }
@@ -88,6 +108,9 @@ EngineEvent engine_event_from(const std::string& line) {
     }
     if (type == "digests") {
         return digests_from(json);
+    }
+    if (type == "differences") {
+        return differences_from(json);
     }
     if (type == "result") {
         return EngineResult{pass_result_from(require<Json>(json, "result"))};

@@ -40,15 +40,22 @@ struct EngineDigests {
     DiskId disk_id;
     std::vector<DigestedRange> digests;
 };
+/// {"type":"differences","disk_id":...,"ranges":[[offset,length]...]}: a part of PassDiskResult::differences, likewise.
+struct EngineDifferences {
+    DiskId disk_id;
+    std::vector<Range> ranges;
+};
 struct EngineResult {
     PassResult result;
 };
 struct EngineError {
     Json error;
 };
-using EngineEvent = std::variant<EngineProgress, EngineSnapshot, EngineDigests, EngineResult, EngineError>;
-/// Longest list in one "digests" event.
+using EngineEvent =
+    std::variant<EngineProgress, EngineSnapshot, EngineDigests, EngineDifferences, EngineResult, EngineError>;
+/// Longest list in one "digests" event, in one "differences" event.
 inline constexpr std::size_t digests_per_event = 256;
+inline constexpr std::size_t differences_per_event = 1024;
 
 /// {"bytes_per_second":N}: the limit from now on, instead of the order's; 0 = none. May be any number: it is a share.
 struct EngineCommand {

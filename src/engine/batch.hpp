@@ -45,7 +45,18 @@ struct Batch {
     std::uint32_t open = 0;   ///< requests that were not handled yet
     Bytes handled = 0;        ///< bytes of the result
     Bytes counted = 0;        ///< of them, told as progress; stays when the batch is done again
+    Bytes skipped = 0;        ///< zero on both sides
+    /// Where the target differed. They stay when the batch is done again: then nothing may be left of them to be found.
     std::vector<Range> differences;
+
+    /// With room for its leaves.
+    void add(Unit unit) {
+        unit.first_leaf = static_cast<std::uint32_t>(leaves.size());
+        if (unit.is_read() || unit.is_compared()) {
+            leaves.resize(leaves.size() + leaf_count(unit.range));
+        }
+        units.push_back(unit);
+    }
 
     bool is_walked() const { return next_unit == units.size(); }
     bool is_complete() const { return is_walked() && open == 0; }
@@ -56,12 +67,13 @@ struct Batch {
         is_in_unit = false;
         open = 0;
         handled = 0;
-        differences.clear();
+        skipped = 0;
     }
     /// An empty one to be filled.
     void clear() {
         rewind();
         counted = 0;
+        differences.clear();
         units.clear();
         leaves.clear();
         expected.clear();

@@ -45,7 +45,7 @@ struct CopyOptions {
                          .give_up_after = std::chrono::minutes{10}};
     /// What was written becomes durable that often: when either is reached. A lane flushes for at most a twentieth of
     /// its time, however slow flushes are.
-    std::chrono::milliseconds flush_interval{5'000};
+    std::chrono::milliseconds flush_interval{1'000};
     Bytes flush_bytes = 16 * GiB;
     /// The sink is behind a tunnel: waiting for it to take bytes is the tunnel's doing. Otherwise it is the target's.
     bool through_tunnel = false;
@@ -61,8 +61,9 @@ struct DiskTask {
     block::BlockSink* sink = nullptr;
     /// One per lane; needed for plans that compare.
     std::function<std::unique_ptr<TargetDigests>(const std::stop_token&)> open_digests{};
-    /// Hears of runs that are durable on the sink, with their digests; from any lane's thread.
-    std::function<void(std::span<const RunDigest>)> on_durable{};
+    /// Hears of runs that are durable on the sink, with their digests, and of where the target differed: at least one
+    /// difference of each batch before it is mended, the others with the runs; again perhaps. From any lane's thread.
+    std::function<void(std::span<const RunDigest>, std::span<const Range> differences)> on_durable{};
 };
 
 struct CopyOutcome {

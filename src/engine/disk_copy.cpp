@@ -1,6 +1,7 @@
 #include "engine/disk_copy.hpp"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -50,7 +51,20 @@ DiskCopy::Writer DiskCopy::open_writer(const std::stop_token& stop) {
     Writer writer;
     writer.channel = task_.sink->open_channel(stop);
     writer.instance = task_.sink->instance();
+    has_writer_ = true;
+    opened_.notify_all();
     return writer;
+}
+
+void DiskCopy::wait_for_first_writer(const std::stop_token& stop) {
+    constexpr std::chrono::seconds moment{2};
+    constexpr std::chrono::milliseconds look_interval{50};  // nobody tells when the work is exhausted
+    const auto until = std::chrono::steady_clock::now() + moment;
+    std::unique_lock lock(opening_);
+    while (!has_writer_ && !work_.is_exhausted() && !stop.stop_requested() &&
+           std::chrono::steady_clock::now() < until) {
+        opened_.wait_for(lock, stop, look_interval, [this] { return has_writer_; });
+    }
 }
 
 std::unique_ptr<TargetDigests> DiskCopy::open_digests(const std::stop_token& stop) {
@@ -66,8 +80,8 @@ void DiskCopy::add_durable(std::span<const RunDigest> runs, std::span<const Rang
         digests_.insert(digests_.end(), runs.begin(), runs.end());
         differences_.insert(differences_.end(), differences.begin(), differences.end());
     }
-    if (task_.on_durable && !runs.empty()) {
-        task_.on_durable(runs);
+    if (task_.on_durable && (!runs.empty() || !differences.empty())) {
+        task_.on_durable(runs, differences);
     }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // What the lanes of one disk share: its endpoints, its work, its results. Thread-safe.
 
+#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -37,12 +38,15 @@ class DiskCopy {
     };
     /// One after the other, so that the instance is the one of this channel.
     Writer open_writer(const std::stop_token& stop);
+    /// Until a writer was opened, nothing is left to be done, or a moment has passed: a lane that is not needed leaves
+    /// the first connection to one that is.
+    void wait_for_first_writer(const std::stop_token& stop);
     std::unique_ptr<TargetDigests> open_digests(const std::stop_token& stop);
 
     /// What a lane waits for to pass, while it does; "" when all is well.
     std::string trouble() const;
 
-    /// These runs are durable. `differences` is where the target differed in them.
+    /// These runs are durable. `differences` is where the target differed, in them or elsewhere; again perhaps.
     void add_durable(std::span<const RunDigest> runs, std::span<const Range> differences);
     /// All lanes are gone: closes the source.
     void close();
@@ -57,6 +61,8 @@ class DiskCopy {
     WorkList work_;
     Bytes resumed_ = 0;
     std::mutex opening_;
+    std::condition_variable_any opened_;
+    bool has_writer_ = false;  ///< under opening_
     std::mutex starting_;
     std::shared_ptr<block::BlockSource> source_;
     mutable std::mutex mutex_;

@@ -119,14 +119,18 @@ PlannedDisk plan_disk(FrozenMachine& machine, const FrozenDisk& disk, const Disk
     Plan& plan = planned.plan;
     RangeSet touched = plan.areas;
     touched.insert(touched.end(), plan.compared.begin(), plan.compared.end());
+    std::vector<Range> differences;
     if (pass.only_compare) {
         return planned;
     }
     if (const DiskCheckpoint* checkpoint = checkpoint_of(checkpoints, order)) {
         touched.insert(touched.end(), checkpoint->touched.begin(), checkpoint->touched.end());
-        resume(plan, valid_runs(machine, disk, *checkpoint, stop), checkpoint->touched);
-    } else if (order.target_has_writes) {
-        plan.target_is_zero = false;  // nobody knows where it is not
+        resume(plan, valid_runs(machine, disk, *checkpoint, stop), checkpoint->touched, pass.compare_percent > 0);
+        differences = checkpoint->differences;
+    } else if (order.target_has_writes && plan.is_full) {
+        // Nobody knows where it is not, and later attempts must know that.
+        plan.target_is_zero = false;
+        touched = {{0, disk.capacity}};
     }
     prove_coverage(plan);
     planned.checkpoint = {.id = disk.id,
@@ -135,7 +139,8 @@ PlannedDisk plan_disk(FrozenMachine& machine, const FrozenDisk& disk, const Disk
                           .backing_uuid = disk.backing_uuid,
                           .capacity = disk.capacity,
                           .touched = sorted_union(std::move(touched)),
-                          .runs = plan.resumed};
+                          .runs = plan.resumed,
+                          .differences = std::move(differences)};
     return planned;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/lane.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -19,6 +20,10 @@ constexpr std::chrono::milliseconds look_interval{200};
 /// Longest wait for work before the lane looks whether it should leave.
 constexpr std::chrono::milliseconds patience_for_work{200};
 
+/// Taken at a time as long as nothing is known of the lane's rate, and over a slow line.
+constexpr Bytes least_piece = 1 * MiB;
+constexpr double seconds_per_piece = 0.5;
+
 bool is_within(Range inner, Range outer) {
     return inner.offset >= outer.offset && inner.end() <= outer.end();
 }
@@ -34,7 +39,19 @@ Lane::Lane(DiskCopy& disk, const CopyOptions& options, LaneMeter& meter, const s
       writer_(disk, options, meter),
       digest_patience_(options.patience),
       max_write_(disk.max_write()),
+      piece_(disk.plan().only_compare ? unit_size : least_piece),
       next_flush_(steady_clock::now() + options.flush_interval) {}
+
+void Lane::connect(const std::stop_token& stop) {
+    if (!disk_.plan().only_compare) {
+        disk_.wait_for_first_writer(stop);
+        writer_.connect(stop);
+    }
+    if (!disk_.plan().compared.empty()) {
+        digests_ = disk_.open_digests(stop);
+    }
+    reader_.connect(stop);
+}
 
 void Lane::run(const std::stop_token& stop) {
     stop_ = stop;
@@ -81,7 +98,7 @@ bool Lane::take_batch() {
     if (is_leaving_) {
         return false;
     }
-    std::unique_ptr<Batch> batch = disk_.work().take();
+    std::unique_ptr<Batch> batch = disk_.work().take(piece_);
     if (!batch) {
         return false;
     }
@@ -134,7 +151,7 @@ void Lane::handle_zeros(Batch& batch, const Unit& unit) {
         return;
     }
     if (unit.target_is_zero) {
-        counts_.skipped += unit.range.length;
+        batch.skipped += unit.range.length;
     } else if (!zero(unit.range)) {
         return;
     }
@@ -149,9 +166,9 @@ void Lane::compare_zeros(Batch& batch, const Unit& unit) {
         const Range leaf = leaf_of(unit.range, i);
         if (batch.expected[unit.first_leaf + i] != zero_leaf_digest(leaf.length)) {
             differing.push_back(leaf);
+            note_difference(batch, leaf);
         }
     }
-    batch.differences.insert(batch.differences.end(), differing.begin(), differing.end());
     if (!disk_.plan().only_compare) {
         for (const Range& range : sorted_union(std::move(differing))) {
             if (!zero(range)) {
@@ -174,9 +191,14 @@ bool Lane::zero(Range range) {
         range);
 }
 
-/// What the target holds in a unit that is to be compared.
+/// What the target holds in a unit that is to be compared. What is found equal may be what an earlier attempt wrote and
+/// nobody flushed: it counts as sent, and the channel is open before, so that it knows the instance that was asked.
 void Lane::ask_target(Batch& batch, const Unit& unit) {
     batch.expected.resize(batch.leaves.size());
+    if (!disk_.plan().only_compare) {
+        writer_.make_open(stop_);
+        is_dirty_ = true;
+    }
     for (;;) {
         try {
             if (!digests_) {
@@ -211,12 +233,20 @@ void Lane::handle(const ReadSide::Answer& answer) {
         if (!is_sent) {
             return;
         }
-        counts_.skipped += request.is_repeat ? 0 : skipped;
+        batch.skipped += request.is_repeat ? 0 : skipped;
     }
     --batch.open;
     if (!request.is_repeat) {
         count_handled(batch, request.range.length);
     }
+}
+
+/// The first of a batch is kept at once: when this attempt ends after it was mended, the next one finds nothing.
+void Lane::note_difference(Batch& batch, Range range) {
+    if (batch.differences.empty()) {
+        disk_.add_durable({}, {&range, 1});
+    }
+    batch.differences.push_back(range);
 }
 
 /// Takes the digest. True when nothing needs to be sent.
@@ -231,7 +261,7 @@ bool Lane::is_as_expected(Batch& batch, const Unit& unit, const ReadSide::Answer
     if (digest == batch.expected[answer.request.leaf]) {
         return true;
     }
-    batch.differences.push_back(answer.request.range);
+    note_difference(batch, answer.request.range);
     return disk_.plan().only_compare;
 }
 
@@ -324,19 +354,37 @@ bool Lane::is_flush_due() const {
 
 /// What was handed over completely becomes durable and leaves the lane.
 void Lane::flush() {
-    const auto begin = steady_clock::now();
+    auto begin = steady_clock::now();
+    const auto make_durable = [&](block::WriteChannel& channel) {
+        channel.drain(stop_);
+        begin = steady_clock::now();  // what is under way takes its time over a slow line; that is no flushing
+        channel.flush(stop_);
+    };
     if (is_dirty_) {
-        if (!write([&](block::WriteChannel& channel) { channel.flush(stop_); }, {})) {
+        if (!write(make_durable, {})) {
             return;
         }
+        writer_.note_flushed();
         is_dirty_ = false;
     }
     sent_since_flush_ = 0;
     settle();
     held_at_flush_ = held_.size();
     const auto end = steady_clock::now();
+    measure_rate(end);
     constexpr int share = 20;  // of the time may be spent flushing: one part
     next_flush_ = end + std::max<steady_clock::duration>(options_.flush_interval, (end - begin) * (share - 1));
+}
+
+void Lane::measure_rate(Time now) {
+    const double elapsed = std::chrono::duration<double>(now - measured_at_).count();
+    if (elapsed > 0 && !disk_.plan().only_compare) {
+        const double wanted = static_cast<double>(counts_.done - done_then_) / elapsed * seconds_per_piece;
+        const double bounded = std::clamp(wanted, static_cast<double>(least_piece), static_cast<double>(unit_size));
+        piece_ = std::bit_floor(static_cast<Bytes>(bounded));
+    }
+    measured_at_ = now;
+    done_then_ = counts_.done;
 }
 
 void Lane::settle() {
@@ -344,6 +392,7 @@ void Lane::settle() {
     std::vector<Range> differences;
     for (std::unique_ptr<Batch>& batch : held_.take_complete()) {
         differences.insert(differences.end(), batch->differences.begin(), batch->differences.end());
+        counts_.skipped += batch->skipped;
         for (const Unit& unit : batch->units) {
             counts_.compared += unit.is_compared() ? unit.range.length : 0;
             if (unit.is_in_result() && options_.takes_digests && !disk_.plan().only_compare) {

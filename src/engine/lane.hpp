@@ -21,6 +21,8 @@ class Lane {
   public:
     /// When `is_leaving` becomes true the lane takes no more, finishes what it has, and returns.
     Lane(DiskCopy& disk, const CopyOptions& options, LaneMeter& meter, const std::atomic<bool>& is_leaving);
+    /// Opens its connections, each tried once. Not needed: run() opens what is not open, with patience.
+    void connect(const std::stop_token& stop);
     /// Returns when everything it took is durable. Throws what cannot be repeated, Error{cancelled} when stopped.
     void run(const std::stop_token& stop);
 
@@ -36,6 +38,7 @@ class Lane {
     bool zero(Range range);
     void ask_target(Batch& batch, const Unit& unit);
     void handle(const ReadSide::Answer& answer);
+    void note_difference(Batch& batch, Range range);
     bool is_as_expected(Batch& batch, const Unit& unit, const ReadSide::Answer& answer);
     Bytes send(block::WriteChannel& channel, const Unit& unit, Bytes offset, std::span<const std::byte> data);
     void count_handled(Batch& batch, Bytes bytes);
@@ -49,6 +52,7 @@ class Lane {
     bool is_flush_due() const;
     void flush();
     void settle();
+    void measure_rate(Time now);
     void publish();
 
     DiskCopy& disk_;
@@ -69,6 +73,9 @@ class Lane {
     bool is_dirty_ = false;  ///< something was sent since the last flush
     Bytes sent_since_flush_ = 0;
     std::size_t held_at_flush_ = 0;
+    Bytes piece_;  ///< taken at a time: what takes about half a second, because only whole units are resumed
+    Time measured_at_ = std::chrono::steady_clock::now();
+    Bytes done_then_ = 0;
     Time next_flush_;
     Time next_look_{};
     Bytes unanswered_ = 0;

@@ -6,7 +6,6 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "engine/lane.hpp"
 
 namespace mk::engine {
 
@@ -111,7 +110,7 @@ void LanePool::start_worker(std::size_t disk) {
     worker.disk = disk;
     next_waiting_ = std::max(next_waiting_, disk + 1);
     disks_[disk].is_started = true;
-    ++disks_[disk].lanes;
+    worker.is_extra = ++disks_[disk].lanes > 1;
     worker.thread = std::jthread([this, &worker] { work(worker); });
 }
 
@@ -133,7 +132,27 @@ void LanePool::work(Worker& worker) {
 void LanePool::run_lane(Worker& worker) {
     DiskCopy& copy = *disks_[worker.disk].copy;
     copy.start(everybody_.get_token());
-    Lane(copy, options_, *worker.meter, worker.is_leaving).run(everybody_.get_token());
+    Lane lane(copy, options_, *worker.meter, worker.is_leaving);
+    if (!worker.is_extra || connect_extra(lane, copy.name())) {
+        lane.run(everybody_.get_token());
+    }
+}
+
+/// False when it cannot have connections of its own: source or target may take no more. Then it is not needed.
+bool LanePool::connect_extra(Lane& lane, const std::string& disk) {
+    try {
+        lane.connect(everybody_.get_token());
+        log::info("event=lane_added disk={}", disk);
+        return true;
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::cancelled) {
+            throw;
+        }
+        log::warn("event=lane_not_added disk={} cause=\"{}\"", disk, error.cause());
+        const std::lock_guard lock(mutex_);
+        growth_.refused();
+        return false;
+    }
 }
 
 void LanePool::fail(std::exception_ptr failure) {
@@ -177,7 +196,7 @@ bool LanePool::next_disk(Worker& worker) {
     }
     worker.disk = next_waiting_++;
     disks_[worker.disk].is_started = true;
-    ++disks_[worker.disk].lanes;
+    worker.is_extra = ++disks_[worker.disk].lanes > 1;
     return true;
 }
 
@@ -215,7 +234,6 @@ bool LanePool::add_lane() {
         return false;
     }
     start_worker(static_cast<std::size_t>(chosen - disks_.data()));
-    log::info("event=lane_added disk={} lanes={}", chosen->copy->name(), chosen->lanes);
     return true;
 }
 

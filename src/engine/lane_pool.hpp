@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "engine/disk_copy.hpp"
+#include "engine/lane.hpp"
 #include "engine/lane_meter.hpp"
 #include "engine/leg_watch.hpp"
 
@@ -44,6 +45,7 @@ class LanePool {
         std::size_t disk = 0;
         std::unique_ptr<LaneMeter> meter = std::make_unique<LaneMeter>();
         std::atomic<bool> is_leaving{false};
+        bool is_extra = false;             ///< its disk has others: they can do without it
         std::atomic<clockid_t> clock{-1};  ///< of the thread's processor time
         bool is_over = false;
         std::jthread thread{};
@@ -54,6 +56,7 @@ class LanePool {
     void start_worker(std::size_t disk);
     void work(Worker& worker);
     void run_lane(Worker& worker);
+    bool connect_extra(Lane& lane, const std::string& disk);
     bool next_disk(Worker& worker);
     void end_lane(Worker& worker);
     void fail(std::exception_ptr failure);

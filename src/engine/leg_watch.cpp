@@ -73,4 +73,9 @@ LaneGrowth::Advice LaneGrowth::next(const LegSample& before, const LegSample& af
     return Advice::add;
 }
 
+void LaneGrowth::refused() {
+    is_trial_ = false;
+    rest_ = rest_after_failure;
+}
+
 }  // namespace mk::engine

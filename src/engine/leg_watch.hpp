@@ -39,6 +39,8 @@ class LaneGrowth {
     enum class Advice : std::uint8_t { keep, add, remove };
     /// `window` covers the time since the last call. `can_add`: the budget and the disks allow one more.
     Advice next(const LegSample& before, const LegSample& after, bool can_add);
+    /// The lane of the trial could not be added.
+    void refused();
 
   private:
     bool is_trial_ = false;

@@ -85,7 +85,9 @@ std::vector<DiskTask> tasks_of(FrozenMachine& machine, Target& target, Checkpoin
             task.open_digests = [&target, id](const std::stop_token& stop) { return target.open_digests(id, stop); };
         }
         if (checkpoints && !order.only_compare) {
-            task.on_durable = [checkpoints, id](std::span<const RunDigest> runs) { checkpoints->append(id, runs); };
+            task.on_durable = [checkpoints, id](std::span<const RunDigest> runs, std::span<const Range> differences) {
+                checkpoints->append(id, runs, differences);
+            };
         }
         tasks.push_back(std::move(task));
     }
@@ -106,8 +108,15 @@ DiskReport report_of(const DiskWork& work, CopyOutcome outcome) {
     for (const RunDigest& run : work.planned.plan.resumed) {
         report.resumed += run.range.length;
     }
-    report.differences = std::move(outcome.differences);
+    // What an earlier attempt found it has mended as well: nothing is left of it to be found again.
+    const std::vector<Range>& before = work.planned.checkpoint.differences;
+    outcome.differences.insert(outcome.differences.end(), before.begin(), before.end());
+    report.differences = sorted_union(std::move(outcome.differences));
     report.digests = std::move(outcome.digests);
+    log::info(
+        "event=copied disk={} planned={} resumed={} read={} sent={} zeroed={} skipped={} compared={} differences={}",
+        work.order->id.value, report.planned, report.resumed, report.read, report.sent, report.zeroed, report.skipped,
+        report.compared, report.differences.size());
     return report;
 }
 

@@ -89,16 +89,16 @@ void add_sample(Plan& plan, int percent, std::uint64_t seed) {
     plan.compared = subtracted(sorted_union(std::move(chosen)), plan.areas);
 }
 
-void resume(Plan& plan, std::vector<RunDigest> done, const RangeSet& touched) {
+void resume(Plan& plan, std::vector<RunDigest> done, const RangeSet& touched, bool can_compare) {
     std::sort(done.begin(), done.end(),
               [](const RunDigest& a, const RunDigest& b) { return a.range.offset < b.range.offset; });
     const RangeSet skipped = ranges_of(done);
     plan.touched = touched;
     if (!plan.is_full) {
         // What changed since the base contains what an earlier attempt planned; that is not left to trust.
-        std::vector<Range> all = plan.areas;
-        all.insert(all.end(), touched.begin(), touched.end());
-        plan.areas = normalised(std::move(all), plan.capacity);
+        RangeSet& handled = can_compare ? plan.compared : plan.areas;
+        handled.insert(handled.end(), touched.begin(), touched.end());
+        handled = normalised(std::move(handled), plan.capacity);
         plan.compared = subtracted(plan.compared, plan.areas);
     }
     plan.areas = subtracted(plan.areas, skipped);

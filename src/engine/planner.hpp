@@ -54,8 +54,9 @@ Plan plan_comparison(Bytes capacity);
 
 /// A share of what the plan leaves alone, whole units, chosen at random: the same seed chooses the same.
 void add_sample(Plan& plan, int percent, std::uint64_t seed);
-/// Takes what earlier attempts did out of the work. `touched` is where they may have written.
-void resume(Plan& plan, std::vector<RunDigest> done, const RangeSet& touched);
+/// Takes what earlier attempts did out of the work. `touched` is where they may have written: an increment handles all
+/// of it, by comparing what it would not copy anyway when `can_compare`, by copying otherwise.
+void resume(Plan& plan, std::vector<RunDigest> done, const RangeSet& touched, bool can_compare);
 
 /// Throws Error{internal} unless areas, compared and resumed are in order, apart from each other and on the disk.
 void prove_coverage(const Plan& plan);

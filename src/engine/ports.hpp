@@ -77,8 +77,9 @@ struct DiskCheckpoint {
     std::string change_id;  ///< of the last attempt's snapshot; the runs are as they were in it
     std::string backing_uuid;
     Bytes capacity = 0;
-    RangeSet touched;               ///< where any attempt may have written
-    std::vector<RunDigest> runs{};  ///< durable, apart from each other
+    RangeSet touched;                  ///< where any attempt may have written
+    std::vector<RunDigest> runs{};     ///< durable, apart from each other
+    std::vector<Range> differences{};  ///< where a compared target differed; in any order, twice perhaps
 };
 
 /// Survives the engine. A crash at any moment leaves what begin() or append() before it left, or what this one leaves.
@@ -90,7 +91,9 @@ class CheckpointLog {
     /// Replaces everything. Throws when it cannot be kept: then nothing must be written to the targets.
     virtual void begin(const std::vector<DiskCheckpoint>& disks) = 0;
     /// Thread-safe. What cannot be kept is only not resumed: logged, never thrown.
-    virtual void append(const DiskId& disk, std::span<const RunDigest> runs) noexcept = 0;
+    /// `differences` are kept before or together with `runs`, never after.
+    virtual void append(const DiskId& disk, std::span<const RunDigest> runs,
+                        std::span<const Range> differences) noexcept = 0;
 };
 
 }  // namespace mk::engine

@@ -32,6 +32,12 @@ class ReadSide {
   public:
     ReadSide(DiskCopy& disk, const CopyOptions& options, LaneMeter& meter);
 
+    /// Opens the channel unless it is open; tried once.
+    void connect(const std::stop_token& stop) {
+        if (!channel_) {
+            open(stop);
+        }
+    }
     std::size_t in_flight() const { return requests_.size(); }
     bool has_room() const { return requests_.size() < depth_.limit(); }
     void request(const ReadRequest& request);

@@ -76,6 +76,22 @@ void check_cover(const std::vector<Extent>& extents, Range range) {
     }
 }
 
+/// What lies before `border`, of a batch that nobody has begun.
+void move_beginning(Batch& from, Bytes border, Batch& to) {
+    const std::vector<Unit> units = std::move(from.units);
+    from.clear();
+    for (Unit unit : units) {
+        const bool is_cut = unit.range.offset < border && unit.range.end() > border && unit.is_in_result();
+        if (is_cut) {
+            Unit first = unit;
+            first.range.length = border - unit.range.offset;
+            to.add(first);
+            unit.range = {border, unit.range.end() - border};
+        }
+        (unit.range.offset < border ? to : from).add(unit);
+    }
+}
+
 }  // namespace
 
 /// Turns segments and extents into batches.
@@ -191,11 +207,7 @@ class WorkList::Filler {
         }
         Unit unit{.range = range, .kind = kind};
         unit.target_is_zero = plan_.target_is_zero && !unit.is_compared() && !meets(plan_.touched, range);
-        unit.first_leaf = static_cast<std::uint32_t>(batch_->leaves.size());
-        if (unit.is_read() || unit.is_compared()) {
-            batch_->leaves.resize(batch_->leaves.size() + leaf_count(range));
-        }
-        batch_->units.push_back(unit);
+        batch_->add(unit);
     }
 
     void push() {
@@ -258,6 +270,10 @@ void WorkList::measure(block::BlockSource& source, const std::stop_token& stop) 
 
 std::unique_ptr<Batch> WorkList::empty_batch() {
     const std::lock_guard lock(mutex_);
+    return reused_batch();
+}
+
+std::unique_ptr<Batch> WorkList::reused_batch() {
     if (free_.empty()) {
         return std::make_unique<Batch>();
     }
@@ -276,13 +292,22 @@ void WorkList::put(std::unique_ptr<Batch> batch, const std::stop_token& stop) {
     changed_.notify_all();
 }
 
-std::unique_ptr<Batch> WorkList::take() {
+std::unique_ptr<Batch> WorkList::take(Bytes most) {
     const std::lock_guard lock(mutex_);
     if (failure_) {
         std::rethrow_exception(failure_);
     }
     if (ready_.empty()) {
         return nullptr;
+    }
+    const Bytes border = (ready_.front()->units.front().range.offset / most + 1) * most;
+    if (ready_.front()->units.back().range.end() > border) {
+        std::unique_ptr<Batch> beginning = reused_batch();
+        move_beginning(*ready_.front(), border, *beginning);
+        if (!ready_.front()->units.empty()) {
+            return beginning;
+        }
+        std::swap(ready_.front(), beginning);
     }
     std::unique_ptr<Batch> batch = std::move(ready_.front());
     ready_.pop_front();

@@ -28,8 +28,10 @@ class WorkList {
     /// early when stopped.
     void measure(block::BlockSource& source, const std::stop_token& stop) noexcept;
 
-    /// The next batch; nothing when none is ready, or all were taken. Throws what measure() failed with.
-    std::unique_ptr<Batch> take();
+    /// The next batch, or its beginning: no unit reaches over a multiple of `most`, which is a power of two between
+    /// leaf_size and unit_size (but a cleared one). Nothing when none is ready, or all were taken. Throws what
+    /// measure() failed with.
+    std::unique_ptr<Batch> take(Bytes most = unit_size);
     /// Waits until take() gives something, all were taken, `until` or a stop.
     void wait(std::chrono::steady_clock::time_point until, const std::stop_token& stop);
     bool is_exhausted() const;
@@ -53,6 +55,7 @@ class WorkList {
     void append_segments(const RangeSet& ranges, Segment::Kind kind);
     void fill(block::BlockSource& source, const std::stop_token& stop);
     std::unique_ptr<Batch> empty_batch();
+    std::unique_ptr<Batch> reused_batch();  ///< the caller holds the mutex
     void put(std::unique_ptr<Batch> batch, const std::stop_token& stop);
 
     const Plan& plan_;

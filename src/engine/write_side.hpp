@@ -42,6 +42,20 @@ class WriteSide {
         }
     }
 
+    /// Opens the channel unless it is open; tried once.
+    void connect(const std::stop_token& stop) {
+        if (!channel_) {
+            open(stop);
+        }
+    }
+    /// The same with patience.
+    void make_open(const std::stop_token& stop) {
+        if (!channel_) {
+            attempt([](block::WriteChannel&) {}, stop);  // nothing can be lost with a channel that never was
+        }
+    }
+    /// A flush was answered: however long ago the last cut was, it is over.
+    void note_flushed() { patience_.progressed(); }
     void note_sent(Bytes bytes) { handed_over_ += bytes; }
     Bytes unanswered_bytes() const;
 

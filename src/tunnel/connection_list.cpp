@@ -25,7 +25,8 @@ os::Descriptor duplicate(int descriptor) {
 
 }  // namespace
 
-void ConnectionList::Entry::cut() const {
+void ConnectionList::Entry::cut() {
+    is_cut_ = true;
     if (socket_) {
         ::shutdown(socket_.get(), SHUT_RDWR);
     }
@@ -34,10 +35,12 @@ void ConnectionList::Entry::cut() const {
 ConnectionList::ConnectionList(std::size_t max_known, std::size_t max_strangers)
     : max_known_(max_known), max_strangers_(max_strangers) {}
 
-void ConnectionList::begin(os::Descriptor socket, Serve serve) {
+bool ConnectionList::begin(os::Descriptor socket, Serve serve) {
     tune_accepted(socket.get());
     reap();
-    drop_oldest_stranger();
+    if (!make_room_for_stranger()) {
+        return false;
+    }
     auto second = duplicate(socket.get());
     const std::lock_guard lock(mutex_);
     auto& entry = entries_.emplace_back();
@@ -53,23 +56,43 @@ void ConnectionList::begin(os::Descriptor socket, Serve serve) {
         entries_.pop_back();
         throw Error(ErrorCode::exhausted, std::string("cannot serve one more connection: ") + error.what());
     }
+    return true;
 }
 
-void ConnectionList::drop_oldest_stranger() {
+/// False when there is none. Whoever was cut has a thread until it has noticed, so those count too.
+bool ConnectionList::make_room_for_stranger() {
     const std::lock_guard lock(mutex_);
-    const auto is_stranger = [](const Entry& entry) { return !entry.is_over_ && entry.appliance_id_.empty(); };
-    const auto strangers = std::count_if(entries_.begin(), entries_.end(), is_stranger);
-    if (static_cast<std::size_t>(strangers) >= max_strangers_) {
-        std::find_if(entries_.begin(), entries_.end(), is_stranger)->cut();
+    std::size_t staying = 0;
+    std::size_t ending = 0;
+    Entry* oldest = nullptr;
+    for (auto& entry : entries_) {
+        if (entry.is_over_ || !entry.appliance_id_.empty()) {
+            continue;
+        }
+        ++(entry.is_cut_ ? ending : staying);
+        oldest = oldest == nullptr && !entry.is_cut_ ? &entry : oldest;
     }
+    if (staying < max_strangers_) {
+        return true;
+    }
+    if (oldest == nullptr || ending >= max_strangers_) {
+        return false;
+    }
+    oldest->cut();
+    return true;
 }
 
 bool ConnectionList::admit(Entry& entry, const Pairing& pairing, const std::string& protocol) {
     const std::lock_guard lock(mutex_);
-    const auto known = std::count_if(entries_.begin(), entries_.end(), [](const Entry& other) {
-        return !other.is_over_ && !other.appliance_id_.empty();
-    });
-    if (static_cast<std::size_t>(known) >= max_known_) {
+    std::size_t known = 0;
+    std::size_t own = 0;
+    for (const auto& other : entries_) {
+        if (!other.is_over_ && !other.appliance_id_.empty()) {
+            ++known;
+            own += other.appliance_id_ == pairing.appliance_id ? 1 : 0;
+        }
+    }
+    if (known >= max_known_ || own >= max_known_ - max_known_ / 4) {
         return false;
     }
     entry.appliance_id_ = pairing.appliance_id;
@@ -120,7 +143,7 @@ void ConnectionList::look_after(const std::vector<Pairing>& pairings, Metrics& f
 void ConnectionList::stop() {
     {
         const std::lock_guard lock(mutex_);
-        for (const auto& entry : entries_) {
+        for (auto& entry : entries_) {
             entry.cut();
         }
     }

@@ -27,28 +27,32 @@ class ConnectionList {
 
       private:
         friend class ConnectionList;
-        void cut() const;
+        void cut();
 
         os::Descriptor socket_;  ///< a second one for cutting; reading and writing has its own
         std::string appliance_id_;
         std::string fingerprint_;
         std::string protocol_;
         bool is_revoked_ = false;
+        bool is_cut_ = false;
         bool is_over_ = false;
         std::thread thread_;
     };
     /// Must not throw.
     using Serve = std::function<void(Entry&, os::Descriptor)>;
 
-    /// `max_strangers`: of those that have not proved yet who they are; the oldest one goes for a new one.
+    /// `max_known`: of all appliances together; one alone may have three quarters of them.
+    /// `max_strangers`: of those that have not proved yet who they are; the oldest one is cut for a new one. No more
+    /// than as many again may be ending in this way.
     ConnectionList(std::size_t max_known, std::size_t max_strangers);
     ~ConnectionList() { stop(); }
     ConnectionList(const ConnectionList&) = delete;
     ConnectionList& operator=(const ConnectionList&) = delete;
 
-    /// Runs `serve` on a new thread. The peer sees the end when it has returned.
-    void begin(os::Descriptor socket, Serve serve);
-    /// The connection has proved to be that appliance. False when there are too many already.
+    /// Runs `serve` on a new thread. The peer sees the end when it has returned. False when too many are ending: the
+    /// socket is closed. Throws Error{external, exhausted} when the machine has no descriptor or thread left.
+    bool begin(os::Descriptor socket, Serve serve);
+    /// The connection has proved to be that appliance. False when there are too many already, of it or of all.
     bool admit(Entry& entry, const Pairing& pairing, const std::string& protocol);
     /// Joins what is over, cuts connections without pairing, notes round trips. To be called every second.
     void look_after(const std::vector<Pairing>& pairings, Metrics& figures);
@@ -57,7 +61,7 @@ class ConnectionList {
 
   private:
     void reap();
-    void drop_oldest_stranger();
+    bool make_room_for_stranger();
 
     const std::size_t max_known_;
     const std::size_t max_strangers_;

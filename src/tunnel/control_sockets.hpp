@@ -26,7 +26,8 @@ class ControlSockets {
 
     /// Makes the sockets be those of the pairings.
     void follow(const std::vector<Pairing>& pairings);
-    /// Waits for connections until then, or until stopped.
+    /// Waits for connections until then, or until stopped. Throws Error{external} when the machine has no descriptor
+    /// left for one that waits: pause before the next call.
     void serve_until(std::chrono::steady_clock::time_point deadline, const std::stop_token& stop);
 
   private:

@@ -12,6 +12,7 @@
 #include "tunnel/control_sockets.hpp"
 #include "tunnel/dialer.hpp"
 #include "tunnel/hello_gate.hpp"
+#include "tunnel/limited_log.hpp"
 #include "tunnel/metrics.hpp"
 #include "tunnel/pairing_exchange.hpp"
 #include "tunnel/reverse_pool.hpp"
@@ -46,10 +47,12 @@ struct Gateway::State {
           doorman([this](const std::stop_token& stop) { gate.run(stop); }) {}
 
     void route(os::Descriptor socket, const std::string& protocol);
+    void begin(os::Descriptor socket, const std::string& protocol, ConnectionList::Serve serve);
     void pass_to_service(const os::Descriptor& socket, const std::string& protocol);
     void serve_control(ConnectionList::Entry& entry, os::Descriptor socket);
     void serve_pairing(os::Descriptor socket);
     void keep(const std::stop_token& stop);
+    void follow_pairings();
     void stop();
 
     const GatewayOptions options;
@@ -61,6 +64,8 @@ struct Gateway::State {
     ConnectionList connections;
     ControlSockets sockets;  // the keeper's thread only
     HelloGate gate;
+    LimitedLog refusals;
+    LimitedLog unread;
     bool service_is_there = true;  // the gate's thread only: tells changes in the log, not every connection
 
     std::jthread keeper;
@@ -69,14 +74,20 @@ struct Gateway::State {
 
 void Gateway::State::route(os::Descriptor socket, const std::string& protocol) {
     if (protocol == alpn::control) {
-        connections.begin(std::move(socket), [this](ConnectionList::Entry& entry, os::Descriptor own) {
-            serve_control(entry, std::move(own));
-        });
+        begin(std::move(socket), protocol,
+              [this](ConnectionList::Entry& entry, os::Descriptor own) { serve_control(entry, std::move(own)); });
     } else if (protocol != alpn::pair) {
         pass_to_service(socket, protocol);
     } else if (desk.is_open()) {
-        connections.begin(std::move(socket),
-                          [this](ConnectionList::Entry&, os::Descriptor own) { serve_pairing(std::move(own)); });
+        begin(std::move(socket), protocol,
+              [this](ConnectionList::Entry&, os::Descriptor own) { serve_pairing(std::move(own)); });
+    }
+}
+
+void Gateway::State::begin(os::Descriptor socket, const std::string& protocol, ConnectionList::Serve serve) {
+    if (!connections.begin(std::move(socket), std::move(serve))) {
+        ++figures.of(protocol).refused;
+        refusals.warn("connection_refused protocol=" + protocol + " reason=\"too many strangers\"");
     }
 }
 
@@ -110,7 +121,11 @@ void Gateway::State::serve_control(ConnectionList::Entry& entry, os::Descriptor 
         is_served = true;
         ++counted.connections;
         ++counted.open;
-        pool.serve(pairing->appliance_id, *tls, entry.socket(), counted);
+        const auto is_paired = [this, &pairing] {
+            const auto now = store.find(pairing->appliance_id);
+            return now && now->fingerprint == pairing->fingerprint;
+        };
+        pool.serve(pairing->appliance_id, *tls, entry.socket(), counted, is_paired);
     } catch (const Error& error) {
         ++(is_served ? counted.wire.cuts : counted.refused);
         log::debug("reverse_connection_ended appliance={} reason=\"{}\"", entry.appliance_id(), error.cause());
@@ -135,7 +150,7 @@ void Gateway::State::serve_pairing(os::Descriptor socket) {
                   fingerprint_for_people(pairing.fingerprint));
     } catch (const Error& error) {
         ++counted.refused;
-        log::warn("pairing_failed reason=\"{}\"", error.cause());
+        refusals.warn("pairing_failed reason=\"" + error.cause() + "\"");
     } catch (const std::exception& error) {
         log::error("pairing_failed reason=\"{}\"", error.what());
     }
@@ -145,19 +160,28 @@ void Gateway::State::keep(const std::stop_token& stop) {
     auto next_figures = steady_clock::now();
     while (!stop.stop_requested()) {
         try {
-            const auto pairings = store.list();
-            sockets.follow(pairings);
-            connections.look_after(pairings, figures);
+            follow_pairings();
             pool.close_overdue();
             if (!options.metrics_folder.empty() && steady_clock::now() >= next_figures) {
                 next_figures = steady_clock::now() + between_figures;
                 figures.write_to(options.metrics_folder);
             }
             sockets.serve_until(steady_clock::now() + between_looks, stop);
-        } catch (const Error& error) {
-            log::warn("gateway_disturbed reason=\"{}\"", error.full_text());
+        } catch (const std::exception& error) {
+            log::warn("gateway_disturbed reason=\"{}\"", as_error(error).full_text());
             pause(after_failure, stop);
         }
+    }
+}
+
+void Gateway::State::follow_pairings() {
+    try {
+        const auto pairings = store.list();
+        connections.look_after(pairings, figures);
+        sockets.follow(pairings);
+    } catch (const Error& error) {
+        // What runs goes on with what was known; the next look is in half a second.
+        unread.warn("pairings_not_read reason=\"" + error.full_text() + "\"");
     }
 }
 

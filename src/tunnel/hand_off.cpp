@@ -14,6 +14,7 @@
 #include "tunnel/compressing_stream.hpp"
 #include "tunnel/connection_list.hpp"
 #include "tunnel/dialer.hpp"
+#include "tunnel/limited_log.hpp"
 #include "tunnel/metered_stream.hpp"
 #include "tunnel/metrics.hpp"
 #include "tunnel/pairing_store.hpp"
@@ -55,6 +56,7 @@ struct HandOffListener::State {
     PairingStore store;
     Metrics figures{"hand_off"};
     os::Descriptor listener;
+    LimitedLog refusals;
 
     ConnectionList connections;
     std::jthread acceptor;
@@ -81,8 +83,8 @@ void HandOffListener::State::run(const std::stop_token& stop) {
                 next_figures = steady_clock::now() + between_figures;
                 figures.write_to(options.metrics_folder);
             }
-        } catch (const Error& error) {
-            log::warn("hand_off_disturbed reason=\"{}\"", error.full_text());
+        } catch (const std::exception& error) {
+            log::warn("hand_off_disturbed reason=\"{}\"", as_error(error).full_text());
             pause(after_failure, stop);  // too many descriptors, for example: no reason to spin
         }
     }
@@ -94,8 +96,12 @@ void HandOffListener::State::accept_waiting() {
         return;
     }
     if (auto socket = receive_descriptor(messenger.get(), descriptor_limit)) {
-        connections.begin(std::move(socket),
-                          [this](ConnectionList::Entry& entry, os::Descriptor own) { serve(entry, std::move(own)); });
+        if (!connections.begin(std::move(socket), [this](ConnectionList::Entry& entry, os::Descriptor own) {
+                serve(entry, std::move(own));
+            })) {
+            ++figures.of("unknown").refused;
+            refusals.warn("tunnel_connection_refused reason=\"too many strangers\"");
+        }
     }
 }
 
@@ -113,7 +119,7 @@ void HandOffListener::State::serve(ConnectionList::Entry& entry, os::Descriptor 
     } catch (const Error& error) {
         if (entry.appliance_id().empty()) {
             ++figures.of(protocol).refused;
-            log::warn("tunnel_connection_refused protocol={} reason=\"{}\"", protocol, error.cause());
+            refusals.warn("tunnel_connection_refused protocol=" + protocol + " reason=\"" + error.cause() + "\"");
         } else {
             log::info("tunnel_connection_ended appliance={} protocol={} reason=\"{}\"", entry.appliance_id(), protocol,
                       error.cause());

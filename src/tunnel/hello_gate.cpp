@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 
 #include "base/error.hpp"
-#include "base/log.hpp"
 #include "base/retry.hpp"
 #include "os/stop_event.hpp"
 #include "tunnel/client_hello.hpp"
@@ -61,8 +60,8 @@ void HelloGate::run(const std::stop_token& stop) {
                     look(socket);
                 }
             }
-        } catch (const Error& error) {
-            log::warn("gateway_disturbed reason=\"{}\"", error.full_text());
+        } catch (const std::exception& error) {
+            log_.warn("gateway_disturbed reason=\"" + as_error(error).full_text() + "\"");
             pause(after_failure, stop);
         }
         close_overdue();
@@ -70,21 +69,25 @@ void HelloGate::run(const std::stop_token& stop) {
     waiting_.clear();
 }
 
+os::Descriptor HelloGate::accept_one() {
+    try {
+        return accept_now(listener_.socket.get());
+    } catch (const Error&) {
+        if (!waiting_.empty()) {
+            waiting_.pop_front();  // gives its descriptor to the next attempt
+        }
+        throw;
+    }
+}
+
 void HelloGate::accept_all() {
-    while (auto socket = accept_now(listener_.socket.get())) {
+    while (auto socket = accept_one()) {
         if (waiting_.size() >= options_.max_waiting) {
             waiting_.pop_front();
         }
         // Edge-triggered: half a hello stays in the socket and would otherwise wake us for ever.
         watch(epoll_.get(), socket.get(), EPOLLIN | EPOLLRDHUP | EPOLLET);
         waiting_.push_back({.socket = std::move(socket), .deadline = steady_clock::now() + options_.patience});
-    }
-    const int problem = errno;
-    if (problem == EMFILE || problem == ENFILE || problem == ENOBUFS || problem == ENOMEM) {
-        if (!waiting_.empty()) {
-            waiting_.pop_front();
-        }
-        throw os::system_error("accept a connection", problem);
     }
 }
 
@@ -118,7 +121,7 @@ void HelloGate::pass_on(os::Descriptor socket, const std::string& protocol) {
     try {
         route_(std::move(socket), protocol);
     } catch (const Error& error) {
-        log::warn("connection_not_passed_on protocol={} reason=\"{}\"", protocol, error.cause());
+        log_.warn("connection_not_passed_on protocol=" + protocol + " reason=\"" + error.cause() + "\"");
     }
 }
 

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "os/file.hpp"
+#include "tunnel/limited_log.hpp"
 #include "tunnel/sockets.hpp"
 
 namespace mk::tunnel {
@@ -39,6 +40,7 @@ class HelloGate {
         os::Descriptor socket;
         std::chrono::steady_clock::time_point deadline;
     };
+    os::Descriptor accept_one();
     void accept_all();
     void look(int socket);
     void pass_on(os::Descriptor socket, const std::string& protocol);
@@ -49,6 +51,7 @@ class HelloGate {
     const HelloGateOptions options_;
     const Route route_;
     os::Descriptor epoll_;
+    LimitedLog log_;              ///< strangers decide how often there is something to say
     std::list<Waiting> waiting_;  ///< in the order in which they came, so that the first one is the first to be overdue
 };
 

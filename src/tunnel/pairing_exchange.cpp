@@ -19,9 +19,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr int tolerated_wrong_proofs = 5;
 constexpr std::size_t longest_line = 8 * KiB;
-constexpr milliseconds exchange_limit{20'000};
 constexpr const char* oma_id = "oma";
 
 std::string proof_of(const std::string& code, const std::string& role, const std::string& vma_key,
@@ -45,7 +43,9 @@ std::string proof_of(const std::string& code, const std::string& role, const std
 /// Messages over a stream, under one deadline for the whole exchange.
 class Dialogue {
   public:
-    explicit Dialogue(TlsStream& stream) : stream_(stream), deadline_(steady_clock::now() + exchange_limit) {}
+    Dialogue(TlsStream& stream, milliseconds limit) : stream_(stream) {
+        stream.set_deadline(steady_clock::now() + limit);
+    }
 
     void say(const Json& message) {
         const auto line = json::dump(message) + "\n";
@@ -57,11 +57,6 @@ class Dialogue {
         std::string line;
         std::array<std::byte, 1> byte{};
         while (line.size() <= longest_line) {
-            const auto left = std::chrono::ceil<milliseconds>(deadline_ - steady_clock::now());
-            if (left <= milliseconds::zero()) {
-                throw Error(ErrorCode::timeout, "the other side did not finish pairing in time");
-            }
-            stream_.set_limit(left);
             if (stream_.read_some(byte) == 0) {
                 return std::nullopt;
             }
@@ -75,7 +70,6 @@ class Dialogue {
 
   private:
     os::ByteStream& stream_;
-    const steady_clock::time_point deadline_;
 };
 
 Json expect(std::optional<Json> message, const std::string& what) {
@@ -95,7 +89,8 @@ Error code_not_accepted(const std::string& reason) {
 
 }  // namespace
 
-PairingDesk::PairingDesk(PairingStore& store, std::string name) : store_(store), name_(std::move(name)) {}
+PairingDesk::PairingDesk(PairingStore& store, std::string name, PairingLimits limits)
+    : store_(store), name_(std::move(name)), limits_(limits) {}
 
 bool PairingDesk::is_open() const {
     return !store_.open_codes().empty();
@@ -115,10 +110,10 @@ std::string PairingDesk::matching_code(const std::string& proof, const std::stri
 
 void PairingDesk::count_wrong_proof() {
     const std::lock_guard lock(mutex_);
-    if (++wrong_proofs_ >= tolerated_wrong_proofs) {
+    if (++wrong_proofs_ >= limits_.wrong_proofs) {
         wrong_proofs_ = 0;
         store_.withdraw_invitations();
-        log::warn("invitations_withdrawn reason=\"{} wrong codes\"", tolerated_wrong_proofs);
+        log::warn("invitations_withdrawn reason=\"{} wrong codes\"", limits_.wrong_proofs);
     }
 }
 
@@ -135,7 +130,7 @@ void PairingDesk::check_may_be_added(const Pairing& pairing) const {
 }
 
 Pairing PairingDesk::serve(TlsStream& stream, const std::string& own_fingerprint) {
-    Dialogue dialogue(stream);
+    Dialogue dialogue(stream, limits_.exchange);
     const auto& peer = stream.peer_fingerprint();
     const auto opening = expect(dialogue.hear(), "it showed a proof");
     const auto code = matching_code(json::require<std::string>(opening, "proof"), peer, own_fingerprint);
@@ -186,7 +181,7 @@ Pairing pair_with_gateway(const PairingRequest& request, milliseconds limit, con
     }
     const std::stop_callback on_stop(stop, [&stream] { stream->shut_down(); });
     const auto& peer = stream->peer_fingerprint();
-    Dialogue dialogue(*stream);
+    Dialogue dialogue(*stream, PairingLimits{}.exchange);
     dialogue.say({{"proof", proof_of(code, "vma", identity.fingerprint, peer)}});
     const auto answer = dialogue.hear();
     if (!answer) {

@@ -22,15 +22,23 @@
 
 namespace mk::tunnel {
 
+struct PairingLimits {
+    /// After so many wrong proofs all open invitations end. Any stranger can send them, so a small number would only
+    /// let him prevent pairing: a code of 100 bits is safe from far more guesses than its ten minutes have room for.
+    int wrong_proofs = 10'000;
+    /// For the whole exchange after the TLS handshake.
+    std::chrono::milliseconds exchange{20'000};
+};
+
 /// The OMA's side. Thread-safe.
 class PairingDesk {
   public:
     /// `name` is what the VMA shows for this OMA.
-    PairingDesk(PairingStore& store, std::string name);
+    PairingDesk(PairingStore& store, std::string name, PairingLimits limits = {});
 
     /// Whether an invitation is open: otherwise the protocol is not served at all.
     bool is_open() const;
-    /// One exchange. Throws when no pairing came of it. After five wrong proofs all open invitations end.
+    /// One exchange. Throws when no pairing came of it.
     Pairing serve(TlsStream& stream, const std::string& own_fingerprint);
 
   private:
@@ -40,6 +48,7 @@ class PairingDesk {
 
     PairingStore& store_;
     const std::string name_;
+    const PairingLimits limits_;
     std::mutex mutex_;
     int wrong_proofs_ = 0;
 };

@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <system_error>
 
+#include <fcntl.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/digest.hpp"
 #include "base/error.hpp"
@@ -124,17 +126,54 @@ std::vector<std::string> files_of(const std::string& folder) {
     return files;
 }
 
-/// What `parse` makes of the file; nothing when it has vanished meanwhile or cannot be understood.
+/// Nothing when the file is absent. Whatever else keeps it from being read says nothing about its being there.
+std::optional<std::string> text_of(const std::string& file) {
+    try {
+        return os::read_file(file, largest_file);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::not_found) {
+            return std::nullopt;
+        }
+        throw;
+    }
+}
+
+/// What `parse` makes of the file; nothing when it is absent (any more) or cannot be understood.
 template <class T>
 std::optional<T> read_entry(const std::string& file, T (*parse)(const std::string&)) {
-    try {
-        return parse(os::read_file(file, largest_file));
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::not_found) {
-            log::warn("tunnel_file_not_usable file={} reason=\"{}\"", file, error.cause());
-        }
+    const auto text = text_of(file);
+    if (!text) {
         return std::nullopt;
     }
+    try {
+        return parse(*text);
+    } catch (const Error& error) {
+        log::warn("tunnel_file_not_usable file={} reason=\"{}\"", file, error.cause());
+        return std::nullopt;
+    }
+}
+
+/// A revocation that a crash undoes is none: the removal is on disk on return. False when the file was absent.
+bool remove_durably(const std::string& folder, const std::string& file) {
+    os::Descriptor opened;
+    try {
+        opened = os::open_file(folder, O_RDONLY | O_DIRECTORY);  // before the removal: there may be no descriptor left
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::not_found) {
+            return false;
+        }
+        throw;
+    }
+    if (::unlink(file.c_str()) != 0) {
+        if (errno == ENOENT) {
+            return false;
+        }
+        throw os::system_error("remove " + file, errno);
+    }
+    if (::fsync(opened.get()) != 0) {
+        throw os::system_error("flush " + folder, errno);
+    }
+    return true;
 }
 
 bool is_open(const Invitation& invitation, Instant now) {
@@ -206,11 +245,7 @@ void PairingStore::put(const Pairing& pairing) {
 bool PairingStore::remove(const std::string& appliance_id) {
     const auto file = pairing_file(folder_, appliance_id);
     const FolderLock lock(folder_);
-    if (!std::filesystem::exists(file)) {
-        return false;
-    }
-    os::remove_file(file);
-    return true;
+    return remove_durably(pairings_in(folder_), file);
 }
 
 Invitation PairingStore::invite() {
@@ -240,14 +275,14 @@ bool PairingStore::use_up(const std::string& code) {
     const auto file = invitation_file(folder_, normalised_code(code));
     const FolderLock lock(folder_);
     const auto invitation = read_entry(file, &invitation_from);
-    os::remove_file(file);
+    remove_durably(invitations_in(folder_), file);
     return invitation && is_open(*invitation, clock_.now());
 }
 
 void PairingStore::withdraw_invitations() {
     const FolderLock lock(folder_);
     for (const auto& file : files_of(invitations_in(folder_))) {
-        os::remove_file(file);
+        remove_durably(invitations_in(folder_), file);
     }
 }
 

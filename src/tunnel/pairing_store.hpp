@@ -1,7 +1,9 @@
 #pragma once
 // Whom an appliance trusts: one file per pairing (0600) and one per open invitation in a folder (0700). Read anew for
 // each decision, so that another process's removal counts at once. Thread-safe, process-safe. A file that cannot be
-// understood trusts nobody and is told in the log.
+// understood trusts nobody and is told in the log. One that cannot be read (no descriptor left, a failing disk) says
+// nothing about whom to trust: everything here then throws Error{external, forbidden, exhausted}, and the caller keeps
+// what he knew, lets nobody new in, and asks again. What is removed stays removed after a crash.
 
 #include <optional>
 #include <string>

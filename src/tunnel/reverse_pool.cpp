@@ -34,7 +34,8 @@ Error nonsense() {
 
 }  // namespace
 
-void ReversePool::serve(const std::string& appliance_id, TlsStream& stream, int socket, Metrics::Protocol& counted) {
+void ReversePool::serve(const std::string& appliance_id, TlsStream& stream, int socket, Metrics::Protocol& counted,
+                        const std::function<bool()>& is_paired) {
     auto local = wait_for_use(appliance_id, stream, socket);
     if (!local) {
         return;
@@ -44,10 +45,13 @@ void ReversePool::serve(const std::string& appliance_id, TlsStream& stream, int 
         --appliances_[appliance_id].used;
     };
     try {
+        if (!is_paired()) {
+            throw Error(ErrorCode::forbidden, "the pairing was removed or has another key now");
+        }
         if (make_ready(stream)) {
             splice(stream, socket, std::move(local), control::idle_limit, counted);
         }
-    } catch (const Error&) {
+    } catch (...) {
         leave();
         if (local) {
             give(appliance_id, std::move(local));  // this connection was dead, the next one may not be
@@ -79,7 +83,7 @@ os::Descriptor ReversePool::wait_for_use(const std::string& appliance_id, TlsStr
     try {
         while (await_use(idle, stream, socket)) {
         }
-    } catch (const Error&) {
+    } catch (...) {  // all, because `idle` must leave the list
         failure = std::current_exception();
     }
     std::unique_lock lock(mutex_);

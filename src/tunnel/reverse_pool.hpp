@@ -7,6 +7,7 @@
 // seconds.
 
 #include <chrono>
+#include <functional>
 #include <list>
 #include <map>
 #include <mutex>
@@ -21,8 +22,11 @@ namespace mk::tunnel {
 class ReversePool {
   public:
     /// Keeps `stream` idle until it is used, then carries bytes. Returns when the connection is over; throws what the
-    /// streams throw. On the connection's own thread. `counted`: its use.
-    void serve(const std::string& appliance_id, TlsStream& stream, int socket, Metrics::Protocol& counted);
+    /// streams throw. On the connection's own thread. `counted`: its use. `is_paired` is asked after the wait, before a
+    /// request goes down: the id may have got another key meanwhile. When it says no, the request goes to the next
+    /// connection, and Error{forbidden} is thrown.
+    void serve(const std::string& appliance_id, TlsStream& stream, int socket, Metrics::Protocol& counted,
+               const std::function<bool()>& is_paired);
     /// Takes a local connection. It is closed when nobody is there.
     void give(const std::string& appliance_id, os::Descriptor local);
     /// Closes the local connections that have waited for too long. To be called every second.

@@ -196,7 +196,11 @@ os::Descriptor connect_to(const std::string& target, std::chrono::milliseconds l
 os::Descriptor accept_now(int listener) {
     while (true) {
         os::Descriptor socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (socket || errno != EINTR) {
+        const int problem = errno;
+        if (!socket && (problem == EMFILE || problem == ENFILE || problem == ENOBUFS || problem == ENOMEM)) {
+            throw os::system_error("accept a connection", problem);
+        }
+        if (socket || problem != EINTR) {
             return socket;
         }
     }
@@ -236,7 +240,9 @@ os::Descriptor receive_descriptor(int connection, std::chrono::milliseconds limi
     message.msg_iov = &data;
     message.msg_iovlen = 1;
     message.msg_control = control.bytes.data();
-    message.msg_controllen = control.bytes.size();
+    // CMSG_SPACE() has padding in which the kernel would put a second one that nobody closes; those that do not fit are
+    // closed by the kernel.
+    message.msg_controllen = CMSG_LEN(sizeof(int));
     if (::recvmsg(connection, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != 1) {
         return {};
     }

@@ -27,12 +27,13 @@ TcpListener listen_tcp(const std::string& host, std::uint16_t port);
 /// the resolver's own limits. Error{unavailable} when nobody answers within `limit`, Error{cancelled} when stopped.
 os::Descriptor connect_to(const std::string& target, std::chrono::milliseconds limit, const std::stop_token& stop);
 
-/// Not blocking; nothing when nobody waits (any more).
+/// Not blocking; nothing when nobody waits (any more). Throws Error{external} when the machine has nothing left for one
+/// more connection: the listener then stays readable, so pause before asking again.
 os::Descriptor accept_now(int listener);
 
 /// Not blocking: false when the process behind `path` is not there or does not take connections fast enough.
 bool hand_over(const std::string& path, int descriptor);
-/// The descriptor that came over `connection`; an empty one when none came within the limit.
+/// The descriptor that came over `connection`; an empty one when none came within the limit. Only the first is taken.
 os::Descriptor receive_descriptor(int connection, std::chrono::milliseconds limit);
 
 /// Dead peers are noticed within about two minutes also when nothing is sent; small messages go at once.

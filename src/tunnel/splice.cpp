@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/bytes.hpp"
+#include "base/error.hpp"
 
 namespace mk::tunnel {
 namespace {
@@ -25,7 +26,9 @@ class Splice {
 
     void run() {
         while (!is_over_ && (stream_is_open_ || local_is_open_)) {
-            if (!stream_.has_input() && !wait()) {
+            // What follows a good-bye is nobody's input.
+            const bool has_input = stream_is_open_ && stream_.has_input();
+            if (!has_input && !wait()) {
                 return;
             }
             if (stream_is_open_) {
@@ -40,11 +43,15 @@ class Splice {
   private:
     /// False when nothing came for too long.
     bool wait() {
-        // A negative descriptor is not looked at.
-        std::array<pollfd, 2> entries{{{stream_is_open_ ? socket_ : -1, POLLIN, 0},
+        // A negative descriptor is not looked at. Without POLLIN a socket still tells that it was shut down or reset.
+        std::array<pollfd, 2> entries{{{socket_, static_cast<short>(stream_is_open_ ? POLLIN : 0), 0},
                                        {local_is_open_ || stream_is_open_ ? local_socket_ : -1,
                                         static_cast<short>(local_is_open_ ? POLLIN : 0), 0}}};
         const int ready = ::poll(entries.data(), entries.size(), static_cast<int>(idle_limit_.count()));
+        if (!stream_is_open_ && (entries[0].revents & (POLLHUP | POLLERR)) != 0) {
+            throw Error(ErrorCode::unavailable, "the connection was cut after the peer had said all",
+                        {.retry_safe = true});
+        }
         // The local side is gone altogether (not only its writing side): nobody is left to hear an answer.
         is_over_ = !local_is_open_ && (entries[1].revents & (POLLHUP | POLLERR)) != 0;
         return ready != 0;

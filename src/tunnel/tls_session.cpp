@@ -104,7 +104,10 @@ int TlsSession::verify(X509_STORE_CTX* store, void* self) noexcept {
     try {
         session.judge(store);
     } catch (const std::exception& error) {
-        session.refusal_ = as_error(error).cause();
+        // Another alert than for a stranger: the peer may come back, and need not be paired again.
+        session.trouble_ = as_error(error).cause();
+        X509_STORE_CTX_set_error(store, X509_V_ERR_UNSPECIFIED);
+        return 0;
     }
     if (!session.refusal_.empty()) {
         // One and the same alert whatever the reason was: a stranger learns nothing from it.

@@ -30,6 +30,8 @@ class TlsSession {
     const std::string& peer_fingerprint() const { return peer_fingerprint_; }
     /// Why the peer's certificate was not accepted; empty when it was, and before.
     const std::string& refusal() const { return refusal_; }
+    /// Why it could not be judged at all (the pairings cannot be read); empty when it was, and before.
+    const std::string& trouble() const { return trouble_; }
     std::string protocol() const;
 
   private:
@@ -43,6 +45,7 @@ class TlsSession {
     std::string protocol_list_;  ///< as on the wire: each name after its length
     std::string peer_fingerprint_;
     std::string refusal_;
+    std::string trouble_;
     std::unique_ptr<SSL_CTX, ContextDeleter> context_;
     std::unique_ptr<SSL, SessionDeleter> session_;
 };

@@ -59,12 +59,12 @@ class Stream final : public TlsStream {
     }
 
     void handshake();
-    void set_deadline(std::optional<steady_clock::time_point> deadline) { wire_.set_deadline(deadline); }
 
     void write(std::span<const std::span<const std::byte>> pieces) override;
     std::size_t read_some(std::span<std::byte> buffer) override { return read(buffer, true).value_or(0); }
     std::optional<std::size_t> read_now(std::span<std::byte> buffer) override { return read(buffer, false); }
     void set_limit(milliseconds limit) override { wire_.set_limit(limit); }
+    void set_deadline(std::optional<steady_clock::time_point> deadline) override { wire_.set_deadline(deadline); }
     void shut_down() noexcept override { wire_.lower().shut_down(); }
     std::chrono::nanoseconds write_wait() const override { return wire_.lower().write_wait(); }
 
@@ -95,6 +95,9 @@ class Stream final : public TlsStream {
     bool has_finished_ = false;
 };
 
+/// The peer's alert when something failed in its own house (RFC 8446, 6.2).
+constexpr int internal_error_alert = SSL_AD_REASON_OFFSET + SSL_AD_INTERNAL_ERROR;
+
 bool is_alert(unsigned long code) {
     const int reason = ERR_GET_REASON(code);
     return ERR_GET_LIB(code) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET &&
@@ -107,7 +110,7 @@ Error Stream::failure(int result) {
     const unsigned long code = ERR_peek_last_error();
     const int kind = SSL_get_error(session_.get(), result);
     const auto reason = take_openssl_error();
-    if (kind == SSL_ERROR_SSL && is_alert(code)) {
+    if (kind == SSL_ERROR_SSL && is_alert(code) && ERR_GET_REASON(code) != internal_error_alert) {
         return refused(reason);
     }
     const bool is_end = kind == SSL_ERROR_ZERO_RETURN || kind == SSL_ERROR_SYSCALL ||
@@ -116,6 +119,12 @@ Error Stream::failure(int result) {
 }
 
 Error Stream::handshake_failure() {
+    if (!session_.trouble().empty()) {
+        has_failed_ = true;
+        take_openssl_error();
+        return Error(ErrorCode::unavailable, "cannot judge the peer's key now: " + session_.trouble(),
+                     {.consequence = "The peer was not let in.", .retry_safe = true});
+    }
     const unsigned long code = ERR_peek_last_error();
     if (!session_.refusal().empty() || ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
         has_failed_ = true;

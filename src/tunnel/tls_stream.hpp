@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -28,7 +29,8 @@ struct TlsOptions {
     Identity identity;
     /// By ALPN name. Dialling: the one that is wanted. Accepting: those that are served.
     std::vector<std::string> protocols{};
-    /// Whether the peer with this key's fingerprint may talk to us; called once, during the handshake.
+    /// Whether the peer with this key's fingerprint may talk to us; called once, during the handshake. When it throws,
+    /// the handshake fails with Error{unavailable} on both sides.
     std::function<bool(const std::string& fingerprint)> is_trusted{};
     /// For the whole handshake, the Welcome included.
     std::chrono::milliseconds handshake_limit{10'000};
@@ -48,6 +50,9 @@ class TlsStream : public os::ByteStream {
     virtual const std::string& peer_fingerprint() const = 0;
     /// True when bytes of the peer may be here already, so that waiting at the socket would be wrong.
     virtual bool has_input() const = 0;
+    /// Until further notice every call ends with Error{timeout} at this instant, however busy the peer is. A limit
+    /// alone is none for a peer that sends a byte now and then.
+    virtual void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline) = 0;
     /// Says good-bye for this direction; reading goes on.
     virtual void finish_writing() = 0;
 };

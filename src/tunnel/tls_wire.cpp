@@ -109,7 +109,7 @@ void TlsWire::limit_to_deadline() {
     }
     const auto left = std::chrono::ceil<milliseconds>(*deadline_ - steady_clock::now());
     if (left <= milliseconds::zero()) {
-        throw Error(ErrorCode::timeout, "the peer did not finish the TLS handshake in time", {.retry_safe = true});
+        throw Error(ErrorCode::timeout, "the peer was not done in time", {.retry_safe = true});
     }
     lower_->set_limit(std::min(left, limit_));
 }

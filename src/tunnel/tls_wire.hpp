@@ -29,7 +29,7 @@ class TlsWire {
 
     /// Waits for bytes (the default) or tells OpenSSL to try again later.
     void set_blocking(bool is_blocking) { is_blocking_ = is_blocking; }
-    /// Until further notice no wait goes beyond this instant: for the handshake as a whole.
+    /// Until further notice no wait goes beyond this instant: for a handshake as a whole.
     void set_deadline(std::optional<std::chrono::steady_clock::time_point> deadline);
     void set_limit(std::chrono::milliseconds limit);
     /// After somebody gave the stream below another limit.

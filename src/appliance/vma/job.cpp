@@ -34,6 +34,24 @@ Error stopped_at_start() {
                  {.consequence = "Nothing was copied; the last recovery point is unchanged.", .retry_safe = true});
 }
 
+Bytes digested_bytes(const contracts::PassDiskResult& disk) {
+    Bytes sum = 0;
+    for (const contracts::DigestedRange& digest : disk.digests) {
+        sum += digest.range.length;
+    }
+    return sum;
+}
+
+/// A part of what the copy program said did not arrive: what was not digested could not be verified.
+Error incomplete(const contracts::PassDiskResult& disk, Bytes digested) {
+    return Error(ErrorCode::internal,
+                 fmt::format("the copy program told digests of {} bytes of {} instead of {}", digested,
+                             disk.disk_id.value, disk.planned),
+                 {.consequence = "What was copied cannot be verified; the last recovery point is unchanged.",
+                  .remedy = "Repeat the sync; the job's log on the VMA says more.",
+                  .retry_safe = true});
+}
+
 }  // namespace
 
 Job::Job(contracts::PassRequest request, const Clock& clock)
@@ -192,11 +210,23 @@ void Job::handle(const contracts::EngineDigests& event) {
     digests.insert(digests.end(), event.digests.begin(), event.digests.end());
 }
 
+void Job::handle(const contracts::EngineDifferences& event) {
+    std::vector<Range>& differences = differences_[event.disk_id];
+    differences.insert(differences.end(), event.ranges.begin(), event.ranges.end());
+}
+
 void Job::handle(const contracts::EngineResult& event) {
-    result_ = event.result;
-    for (contracts::PassDiskResult& disk : result_->disks) {
+    contracts::PassResult result = event.result;
+    for (contracts::PassDiskResult& disk : result.disks) {
         disk.digests = std::move(digests_[disk.disk_id]);
+        disk.differences = std::move(differences_[disk.disk_id]);
+        const Bytes digested = digested_bytes(disk);
+        if (!request_.only_compare && digested != disk.planned) {
+            error_ = contracts::to_json(incomplete(disk, digested));
+            return;
+        }
     }
+    result_ = std::move(result);
 }
 
 void Job::handle(const contracts::EngineError& event) {
@@ -250,6 +280,7 @@ void Job::end(const std::string& state) {
     progress_.heartbeat_ms = to_ms(clock_.now());
     request_ = {};  // with the password
     digests_.clear();
+    differences_.clear();
 }
 
 }  // namespace mk::vma

@@ -65,6 +65,7 @@ class Job {
     void handle(const contracts::EngineProgress& event);
     void handle(const contracts::EngineSnapshot& event);
     void handle(const contracts::EngineDigests& event);
+    void handle(const contracts::EngineDifferences& event);
     void handle(const contracts::EngineResult& event);
     void handle(const contracts::EngineError& event);
     void end(const std::string& state);
@@ -77,6 +78,7 @@ class Job {
     ProgressMeter meter_;
     bool may_have_snapshot_ = false;
     std::map<DiskId, std::vector<contracts::DigestedRange>> digests_;
+    std::map<DiskId, std::vector<Range>> differences_;
     std::optional<contracts::PassResult> result_;
     std::optional<Json> error_;
 };

@@ -99,11 +99,20 @@ bool JobRegistry::is_known(const contracts::PassRequest& request) const {
     return false;
 }
 
+bool JobRegistry::shares_checkpoint(const Job& running, const Job& job) const {
+    if (running.is_finished() || !running.keeps_checkpoint() || !job.keeps_checkpoint()) {
+        return false;
+    }
+    const std::string path = checkpoints_.path(job.instance_uuid());
+    return !path.empty() && checkpoints_.path(running.instance_uuid()) == path;
+}
+
 void JobRegistry::require_place_for(const Job& job) const {
     std::size_t unfinished = 0;
     for (const auto& [id, entry] : jobs_) {
         unfinished += entry.job->is_finished() ? 0 : 1;
-        if (entry.job->machine_key() == job.machine_key()) {
+        // The same vCenter may be known by two URLs: two engines must not share a checkpoint either.
+        if (entry.job->machine_key() == job.machine_key() || shares_checkpoint(*entry.job, job)) {
             throw Error(ErrorCode::conflict, "job " + id.value + " copies this machine already",
                         {.remedy = "Wait for its end or stop it.", .retry_safe = true});
         }

@@ -58,6 +58,7 @@ class JobRegistry {
     void load();
     const Entry& find(const JobId& id) const;
     bool is_known(const contracts::PassRequest& request) const;
+    bool shares_checkpoint(const Job& running, const Job& job) const;
     void require_place_for(const Job& job) const;
     void save_new(const Job& job);
     void save(const Job& job);  ///< the caller holds the lock

@@ -160,6 +160,17 @@ void add_snapshots(http::Router& router, const Services& s) {
     });
 }
 
+bool gives_up(const ServerRequest& request) {
+    const auto given = request.query.find("give_up");
+    if (given == request.query.end() || given->second == "false") {
+        return false;
+    }
+    if (given->second != "true") {
+        throw Error(ErrorCode::invalid, "the parameter 'give_up' is 'true' or 'false'");
+    }
+    return true;
+}
+
 Json mismatches_json(const std::vector<Range>& mismatches) {
     return list_json("mismatches", mismatches,
                      [](const Range& r) { return Json{{"offset", r.offset}, {"length", r.length}}; });
@@ -197,7 +208,7 @@ void add_sessions(http::Router& router, const Services& s) {
                [s](const ServerRequest& request) { return accepted(submit_commit(s, session_in(request))); });
     router.add("DELETE", "/api/v1/write-sessions/{id}", [s](const ServerRequest& request) {
         const auto id = session_in(request);
-        s.sessions.abort(id, request.stop);
+        s.sessions.abort(id, request.stop, gives_up(request));
         return json_response(session_json(s.sessions.get(id)));
     });
 }

@@ -319,6 +319,17 @@ std::vector<Job> JobLog::list(const std::optional<VmContextId>& vm, bool only_op
     return jobs;
 }
 
+std::vector<Job> JobLog::list_noting(const VmContextId& vm, const std::string& text) const {
+    std::vector<Job> jobs;
+    for (const auto& row : database_->query(std::string("SELECT ") + job_columns +
+                                                " FROM job_tracking WHERE vm_context_id = :vm AND metadata LIKE :text"
+                                                " ORDER BY id DESC",
+                                            {{"vm", vm.value}, {"text", "%" + text + "%"}})) {
+        jobs.push_back(job_from(row));
+    }
+    return jobs;
+}
+
 std::vector<Event> JobLog::events(const JobId& job, const std::string& after, int limit) const {
     std::vector<Event> events;
     for (const auto& row : database_->query(

@@ -118,6 +118,9 @@ class JobLog {
     std::optional<Job> find(const JobId& job) const;
     /// Newest first. `vm` and `only_open` narrow it.
     std::vector<Job> list(const std::optional<VmContextId>& vm, bool only_open, int limit) const;
+    /// Every job of the machine whose metadata holds `text`, a piece of compact JSON without % and _; newest first. For
+    /// notes that must be found again however many jobs came after them.
+    std::vector<Job> list_noting(const VmContextId& vm, const std::string& text) const;
     /// In order, after the event `after` (empty = from the start).
     std::vector<Event> events(const JobId& job, const std::string& after, int limit) const;
 

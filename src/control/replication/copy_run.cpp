@@ -52,8 +52,17 @@ contracts::PassResult CopyRun::run(const std::stop_token& stop) {
     }
     // The engine reports success only after it saw the snapshot gone.
     use_.ledger.gone(entry);
-    use_.source.forget_pass(job_);
+    forget();
     return *result_;
+}
+
+/// The copy is done and its result is here: that the VMA still remembers it must not throw it away.
+void CopyRun::forget() {
+    try {
+        use_.source.forget_pass(job_);
+    } catch (const Error& error) {
+        step_.info("The VMA keeps the record of this copy, which is not needed: " + error.cause());
+    }
 }
 
 std::optional<Error> CopyRun::attempt(const std::stop_token& stop) {

@@ -35,6 +35,7 @@ class CopyRun {
 
     /// Nothing, or a failure that another attempt may not meet. Throws any other.
     std::optional<Error> attempt(const std::stop_token& stop);
+    void forget();
     void start(const std::stop_token& stop);
     contracts::PassProgress follow(const std::stop_token& stop);
     std::optional<contracts::PassProgress> look();

@@ -13,6 +13,8 @@ namespace {
 
 constexpr const char* kept_key = "resumable";
 constexpr const char* base_key = "base";
+/// As it stands in the metadata of a job that keeps something.
+constexpr const char* kept_text = R"("resumable":{)";
 
 std::string word_of(const std::optional<RecoveryPoint>& base) {
     return base ? base->id.value : "";
@@ -20,7 +22,7 @@ std::string word_of(const std::optional<RecoveryPoint>& base) {
 
 /// The jobs that keep sessions, newest first, without `except`.
 std::vector<joblog::Job> keeping_jobs(const Collaborators& use, const VmContextId& vm, const JobId& except = {}) {
-    auto jobs = use.job_log.list(vm, false, jobs_searched);
+    auto jobs = use.job_log.list_noting(vm, kept_text);
     std::erase_if(jobs, [&](const joblog::Job& job) {
         const auto metadata = json::parse(job.metadata);
         return job.id == except || !metadata.contains(kept_key) || !metadata.at(kept_key).is_object() ||
@@ -115,6 +117,18 @@ void abort_open_sessions(Collaborators& use, const JobId& job) {
             use.volumes.abort(session.session_id, {});
         }
     }
+}
+
+void give_up_sessions(Collaborators& use, const JobId& job) {
+    retry({.first_pause = use.pacing.poll, .give_up_after = use.pacing.clean_up_limit}, {}, [&] {
+        for (const auto& session : use.volumes.sessions_of(job, {})) {
+            if (session.state == "open") {
+                use.volumes.abort(session.session_id, {});
+            } else if (session.state == "committing") {
+                use.volumes.give_up(session.session_id, {});
+            }
+        }
+    });
 }
 
 void forget_checkpoint(Collaborators& use, const VmContextId& vm, const JobId& job) {

@@ -37,6 +37,10 @@ void drop_resumable(Collaborators& use, const VmContextId& vm);
 
 /// Aborts the open sessions of a job. Idempotent.
 void abort_open_sessions(Collaborators& use, const JobId& job);
+/// Ends the sessions of a recovery point that will not be completed, those in the middle of their commit too: the
+/// volumes are torn from then on, and no recovery point of the machine may be used any more. Repeated for
+/// Pacing::clean_up_limit. Idempotent.
+void give_up_sessions(Collaborators& use, const JobId& job);
 /// The pass is committed, or its sessions are dropped. Best effort, said in the job's log.
 void forget_checkpoint(Collaborators& use, const VmContextId& vm, const JobId& job);
 

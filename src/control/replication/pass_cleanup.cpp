@@ -11,6 +11,8 @@ namespace mk::replication {
 namespace {
 
 constexpr const char* leftovers_key = "leftovers";
+/// As it stands in the metadata of a job that left something.
+constexpr const char* leftovers_text = R"("leftovers":true)";
 
 class Cleanup {
   public:
@@ -118,7 +120,7 @@ std::vector<std::string> abandon_pass(Collaborators& use, const JobId& job, cons
 }
 
 std::vector<joblog::Job> jobs_with_leftovers(const Collaborators& use, const VmContextId& vm) {
-    auto jobs = use.job_log.list(vm, false, jobs_searched);
+    auto jobs = use.job_log.list_noting(vm, leftovers_text);
     std::erase_if(jobs, [](const joblog::Job& job) {
         return !json::value_or<bool>(json::parse(job.metadata), leftovers_key, false);
     });

@@ -14,9 +14,6 @@ namespace mk::replication {
 /// Name of the one source snapshot of a pass: the engine takes it under this name, the ledger knows it by it.
 std::string source_snapshot_name(const JobId& job);
 
-/// Earlier jobs of a machine that are looked through: one that fails more often in a row has said so often enough.
-inline constexpr int jobs_searched = 200;
-
 /// Stops the VMA's pass, removes the source snapshot, aborts the open sessions unless the job keeps them. Returns what
 /// could not be done, and notes in the job's metadata whether something is left. A pass whose commit record is written
 /// is not touched: its sessions hold the rest of a recovery point. Idempotent; bounded by Pacing; does not throw for

@@ -72,7 +72,7 @@ RecoveryPoint PassCoordinator::run(const std::stop_token& stop) {
     step("copy", &PassCoordinator::copy);
     step("verification", &PassCoordinator::verify);
     throw_if_cancelled(stop);
-    use_.job_log.run_step(job_, "commit", [&](auto& context) { apply(commit(context), context, stop); });
+    use_.job_log.run_step(job_, "commit", [&](auto& context) { apply(commit(context), context); });
     forget_checkpoint(use_, vm_, job_);
     return *use_.recovery_points.of_job(job_);
 }
@@ -88,6 +88,11 @@ void PassCoordinator::check_source(joblog::StepContext& step, const std::stop_to
     if (!found) {
         throw Error(ErrorCode::not_found, "machine " + vm_.value + " is not managed any more");
     }
+    base_ = use_.recovery_points.latest(vm_);
+    // Before anything that needs the source: all of this point is here, and a failover may be waiting for it.
+    if (base_ && !base_->applied && !options_.full) {
+        finish_applying(step);
+    }
     require_no_leftovers(use_, vm_, step);
     const auto access = use_.credentials.access(found->credential_id);
     const auto now = use_.source.look_up(access, found->source.moref, found->source.instance_uuid, stop);
@@ -95,11 +100,8 @@ void PassCoordinator::check_source(joblog::StepContext& step, const std::stop_to
     require_unchanged_disks(use_.machines.disks(vm_), now, options_.full);
     use_.machines.update_source(vm_, now);
     machine_ = *use_.machines.find(vm_);
-    base_ = use_.recovery_points.latest(vm_);
     if (base_ && !base_->applied) {
-        step.info("The last recovery point was recorded but not fully applied: finishing that first");
-        finish_applying(step, stop);
-        base_ = use_.recovery_points.latest(vm_);
+        finish_applying(step);
     }
     if (options_.full) {
         drop_resumable(use_, vm_);
@@ -108,9 +110,10 @@ void PassCoordinator::check_source(joblog::StepContext& step, const std::stop_to
     step.info(now.name + " is " + now.power_state + " with " + std::to_string(now.disks.size()) + " disks");
 }
 
-void PassCoordinator::finish_applying(joblog::StepContext& step, const std::stop_token& stop) {
+void PassCoordinator::finish_applying(joblog::StepContext& step) {
+    step.info("The last recovery point was recorded but not fully applied: finishing that first");
     try {
-        apply(*base_, step, stop);
+        apply(*base_, step);
     } catch (const Error& error) {
         if (error.retryable() || error.code() == ErrorCode::cancelled) {
             throw;
@@ -123,8 +126,10 @@ void PassCoordinator::finish_applying(joblog::StepContext& step, const std::stop
         }
         // What was staged is lost, and the volumes are between two points: only a full copy makes them whole again.
         step.warn("The last recovery point cannot be completed (" + error.cause() + "): the machine is copied anew");
+        give_up_sessions(use_, base_->job_id);
         use_.recovery_points.forget_all(vm_);
     }
+    base_ = use_.recovery_points.latest(vm_);
 }
 
 /// How much of the copy is compared with the source: everything when change tracking is not to be relied on, otherwise
@@ -137,16 +142,34 @@ void PassCoordinator::plan_comparison(joblog::StepContext& step) {
         }
         return;
     }
-    std::string reason = options_.compare ? "it was asked for" : machine_.compare_reason;
-    const bool lacks_change_id = std::any_of(base_->disks.begin(), base_->disks.end(),
-                                             [](const RecoveryPointDisk& disk) { return disk.change_id.empty(); });
-    if (reason.empty() && (!machine_.source.change_tracking || lacks_change_id)) {
-        reason = "change tracking does not reach back to the last recovery point";
+    const auto reason = reason_to_compare();
+    if (!use_.source.can_compare()) {
+        if (options_.compare) {
+            throw cannot_compare(machine_.source.name);
+        }
+        if (!reason.empty()) {
+            step.info("The machine cannot be compared with its copy without a tunnel, although " + reason);
+        }
+        return;
     }
-    compare_percent_ = reason.empty() ? std::clamp(use_.sampling.compare_percent(vm_), 0, whole) : whole;
+    const int sample = options_.sample ? std::clamp(use_.sampling.compare_percent(vm_), 0, whole) : 0;
+    compare_percent_ = reason.empty() ? sample : whole;
     if (!reason.empty()) {
         step.info("The whole machine is compared with its copy, and only what differs is sent: " + reason);
     }
+}
+
+/// Empty when change tracking can be relied on.
+std::string PassCoordinator::reason_to_compare() const {
+    if (options_.compare) {
+        return "it was asked for";
+    }
+    const bool lacks_change_id = std::any_of(base_->disks.begin(), base_->disks.end(),
+                                             [](const RecoveryPointDisk& disk) { return disk.change_id.empty(); });
+    if (machine_.compare_reason.empty() && (!machine_.source.change_tracking || lacks_change_id)) {
+        return "change tracking does not reach back to the last recovery point";
+    }
+    return machine_.compare_reason;
 }
 
 void PassCoordinator::prepare_volumes(joblog::StepContext& step, const std::stop_token& stop) {
@@ -215,9 +238,12 @@ const SourceDisk& PassCoordinator::source_disk(const DiskId& disk) const {
 }
 
 void PassCoordinator::copy(joblog::StepContext& step, const std::stop_token& stop) {
+    int refreshed = 1;
     const auto order = [&](int attempt) {
-        if (attempt > 1) {
+        // Once for each: a repeated start must not cut the connections of the attempt that it may have begun.
+        if (attempt > refreshed) {
             refresh_sessions(use_, job_, targets_, stop);
+            refreshed = attempt;
         }
         auto request = make_pass_request(use_, job_, machine_, targets_, base_ && !options_.full ? &*base_ : nullptr);
         request.compare_percent = compare_percent_;
@@ -300,7 +326,11 @@ RecoveryPoint PassCoordinator::commit(joblog::StepContext& step) {
     }
     use_.database->transact([&](db::Session& session) {
         use_.recovery_points.commit(session, point);
-        use_.machines.set_compare_reason(session, vm_, missed_);
+        // What is doubtful stays so until everything was compared or sent.
+        const bool is_whole = compare_percent_ == whole || options_.full || !base_;
+        if (is_whole || !missed_.empty()) {
+            use_.machines.set_compare_reason(session, vm_, missed_);
+        }
         if (compare_percent_ == whole) {
             use_.machines.set_verified(session, vm_, machines::Verified{point.snapshot_time, "identical", whole});
         } else if (options_.full) {
@@ -311,9 +341,9 @@ RecoveryPoint PassCoordinator::commit(joblog::StepContext& step) {
     return *use_.recovery_points.of_job(job_);
 }
 
-void PassCoordinator::apply(const RecoveryPoint& point, joblog::StepContext& step, const std::stop_token& stop) {
+void PassCoordinator::apply(const RecoveryPoint& point, joblog::StepContext& step) {
     use_.replications.set_operation(job_, "Applying");
-    const auto sessions = use_.volumes.sessions_of(point.job_id, stop);
+    const auto sessions = use_.volumes.sessions_of(point.job_id, {});
     std::vector<std::pair<DiskId, std::string>> digests;
     for (const auto& disk : point.disks) {
         const auto session = std::find_if(sessions.begin(), sessions.end(),
@@ -323,13 +353,13 @@ void PassCoordinator::apply(const RecoveryPoint& point, joblog::StepContext& ste
                         {.consequence = "The volumes may be between two recovery points and must not be used.",
                          .remedy = "Remove the machine from management and add it again."});
         }
-        // From here on stopping would leave a volume between two points, so the stop token is not obeyed.
         const auto digest =
             use_.volumes.commit(session->session_id, [&](const std::string& text) { step.detail(text); }, {});
         digests.emplace_back(disk.disk_id, digest);
         step.detail(std::to_string(digests.size()) + " of " + std::to_string(point.disks.size()) + " volumes applied");
     }
-    // In this order, so that a process that dies in between repeats both.
+    // In this order, so that a process that dies in between repeats all of it.
+    forget_kept(use_, point.job_id);
     use_.machines.set_last_sync(vm_, point.snapshot_time);
     use_.recovery_points.mark_applied(point.id, digests);
 }

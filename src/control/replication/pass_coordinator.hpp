@@ -31,13 +31,15 @@ class PassCoordinator {
     /// Runs all steps. Throws what failed; what arrived is kept for the next pass until clean_up_pass() or
     /// abandon_pass() decides (kept_sessions.hpp).
     RecoveryPoint run(const std::stop_token& stop);
-    /// After a crash between commit record and last applied byte: finishes the apply. Idempotent.
-    void apply(const RecoveryPoint& point, joblog::StepContext& step, const std::stop_token& stop);
+    /// After a crash between commit record and last applied byte: finishes the apply. Idempotent. Cannot be stopped:
+    /// that would leave a volume between two points.
+    void apply(const RecoveryPoint& point, joblog::StepContext& step);
 
   private:
     void throw_if_cancelled(const std::stop_token& stop) const;
     void check_source(joblog::StepContext& step, const std::stop_token& stop);
-    void finish_applying(joblog::StepContext& step, const std::stop_token& stop);
+    void finish_applying(joblog::StepContext& step);
+    std::string reason_to_compare() const;
     void plan_comparison(joblog::StepContext& step);
     void prepare_volumes(joblog::StepContext& step, const std::stop_token& stop);
     void open_sessions(joblog::StepContext& step, const std::stop_token& stop);

@@ -13,6 +13,9 @@ struct PassOptions {
     /// Reads the whole machine, compares it with the copy by digests and sends what differs: for when change tracking
     /// is not to be trusted. Without a recovery point there is nothing to compare with, so everything is sent.
     bool compare = false;
+    /// An increment compares a share of what is said to be unchanged. Off where downtime counts more: the final sync of
+    /// a failover. What is known to be doubtful is compared all the same. The caller's, not part of the JSON.
+    bool sample = true;
     int priority = 0;            ///< -100 to 100; higher ones get slots and bandwidth first
     Bytes bytes_per_second = 0;  ///< limit of this job on the wire; 0: none
 };

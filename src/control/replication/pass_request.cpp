@@ -27,6 +27,14 @@ contracts::PassDisk pass_disk(const SourceSite& source, const PassTarget& target
     return disk;
 }
 
+Error not_open_any_more(const PassTarget& target) {
+    return {ErrorCode::conflict,
+            "the write session of " + target.volume.disk_id.value + " is not open any more",
+            {.consequence = "The last recovery point is unchanged.",
+             .remedy = "Start the sync again.",
+             .retry_safe = true}};
+}
+
 }  // namespace
 
 contracts::PassRequest make_pass_request(const Collaborators& use, const JobId& job, const machines::Machine& machine,
@@ -47,18 +55,36 @@ void refresh_sessions(const Collaborators& use, const JobId& job, std::vector<Pa
                       const std::stop_token& stop) {
     const auto sessions = use.volumes.sessions_of(job, stop);
     for (auto& target : targets) {
-        const auto now = std::find_if(sessions.begin(), sessions.end(), [&](const auto& session) {
-            return session.session_id == target.session.session_id;
-        });
-        if (now == sessions.end() || now->state != "open") {
-            throw Error(ErrorCode::conflict,
-                        "the write session of " + target.volume.disk_id.value + " is not open any more",
-                        {.consequence = "The last recovery point is unchanged.",
-                         .remedy = "Start the sync again.",
-                         .retry_safe = true});
+        const auto& id = target.session.session_id;
+        const auto held =
+            std::find_if(sessions.begin(), sessions.end(), [&](const auto& s) { return s.session_id == id; });
+        if (held == sessions.end() || held->state != "open") {
+            throw not_open_any_more(target);  // opening it would make a new one, without what arrived
         }
-        target.session = *now;
+        auto now = use.volumes.open_session({.job_id = job,
+                                             .volume_id = held->volume_id,
+                                             .length = held->length,
+                                             .kind = held->kind,
+                                             .expect_zero = held->target_is_zero,
+                                             .expected_bytes = 0,
+                                             .resume_of = std::nullopt},
+                                            stop);
+        if (now.session_id != id) {
+            throw not_open_any_more(target);
+        }
+        target.session = std::move(now);
     }
+}
+
+Error cannot_compare(const std::string& vm_name) {
+    return {ErrorCode::conflict,
+            "the copy cannot be compared with its source: the VMA is reached without a tunnel, which alone carries the "
+            "digests of the copy",
+            {.consequence = "Nothing was changed.",
+             .remedy = "Pair the VMA with this OMA and take vma.url out of oma-api.toml; or copy everything anew: "
+                       "migratekit sync start " +
+                       vm_name + " --full",
+             .retry_safe = true}};
 }
 
 }  // namespace mk::replication

@@ -3,8 +3,10 @@
 // on.
 
 #include <stop_token>
+#include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "control/machines/machine.hpp"
 #include "control/replication/collaborators.hpp"
 
@@ -20,9 +22,12 @@ struct PassTarget {
 contracts::PassRequest make_pass_request(const Collaborators& use, const JobId& job, const machines::Machine& machine,
                                          const std::vector<PassTarget>& targets, const RecoveryPoint* base);
 
-/// Asks for the sessions as they are now: an earlier attempt may have written through them. Throws Error{conflict} when
-/// one is not open any more.
+/// Before another attempt: opens the sessions once more, which cuts the connections that the ended attempt may still
+/// have, and tells what it has written through them. Throws Error{conflict} when one is not open any more.
 void refresh_sessions(const Collaborators& use, const JobId& job, std::vector<PassTarget>& targets,
                       const std::stop_token& stop);
+
+/// For those who need a comparison where SourceSite::can_compare() is false.
+Error cannot_compare(const std::string& vm_name);
 
 }  // namespace mk::replication

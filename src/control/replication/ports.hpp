@@ -21,6 +21,9 @@ class SourceSite {
                                   const std::string& instance_uuid, const std::stop_token& stop) = 0;
     /// What the VMA writes to: "tunnel:///EXPORT" when it comes through the tunnel, otherwise the session's NBD URI.
     virtual std::string target_uri(const contracts::WriteSession& session) const = 0;
+    /// True when the engine there can ask for digests of the copy: only the tunnel carries them. Throws like any call
+    /// when there is no way to the site.
+    virtual bool can_compare() const = 0;
     virtual void start_pass(const contracts::PassRequest& request, const std::stop_token& stop) = 0;
     virtual contracts::PassProgress progress(const JobId& job, const std::stop_token& stop) = 0;
     virtual void stop_pass(const JobId& job) = 0;
@@ -74,7 +77,10 @@ class ReplicaVolumes {
                                       const std::stop_token& stop) = 0;
     /// Applies and closes the session; returns the digest of the whole volume. Safe to repeat.
     virtual std::string commit(const WriteSessionId& session, const Report& report, const std::stop_token& stop) = 0;
+    /// Of an open session; Error{conflict} when its commit has begun.
     virtual void abort(const WriteSessionId& session, const std::stop_token& stop) = 0;
+    /// Aborts also one whose commit has begun: its volume stays between two points. Safe to repeat.
+    virtual void give_up(const WriteSessionId& session, const std::stop_token& stop) = 0;
 };
 
 }  // namespace mk::replication

@@ -41,6 +41,10 @@ ReplicationService::ReplicationService(Collaborators use) : use_(std::move(use))
 JobId ReplicationService::start(const VmContextId& vm, const PassOptions& options, const std::string& owner) {
     check_options(options);
     const auto base = use_.recovery_points.latest(vm);
+    // Before it begins: a machine is not "failed" because nobody can look at it that way.
+    if (const auto machine = use_.machines.find(vm); options.compare && base && machine && !use_.source.can_compare()) {
+        throw cannot_compare(machine->source.name);
+    }
     const joblog::JobStart start{.type = JobType::migration,
                                  .operation = operation_of(options),
                                  .owner = owner,
@@ -138,9 +142,7 @@ void ReplicationService::fail(const JobId& job, const VmContextId& vm, const Err
         if (error.code() == ErrorCode::corrupt) {
             forget_kept(use_, job);
         }
-        for (const auto& left : clean_up_pass(use_, job, vm)) {
-            use_.job_log.log(job, joblog::Level::warn, "Not cleaned up yet, the next sync does it: " + left);
-        }
+        clean_up(job, vm);
         if (keeps_sessions(use_, job)) {
             use_.job_log.log(job, joblog::Level::info, "What arrived is kept: the next sync goes on with it");
         }
@@ -152,14 +154,41 @@ void ReplicationService::fail(const JobId& job, const VmContextId& vm, const Err
     });
 }
 
+void ReplicationService::clean_up(const JobId& job, const VmContextId& vm) {
+    for (const auto& left : clean_up_pass(use_, job, vm)) {
+        use_.job_log.log(job, joblog::Level::warn, "Not cleaned up yet, the next sync does it: " + left);
+    }
+}
+
 void ReplicationService::run_verification(const JobId& job, const VmContextId& vm, int percent,
                                           const std::stop_token& stop) {
     try {
         Verification(use_, job, vm, percent).run(stop);
     } catch (const std::exception& caught) {
-        return fail_verification(job, vm, as_error(caught));
+        return end_verification(job, vm, as_error(caught));
     }
     conclude_verification(job, vm);
+}
+
+/// A verdict that is noted stands, whatever failed or died after it.
+void ReplicationService::end_verification(const JobId& job, const VmContextId& vm, const Error& error) {
+    std::optional<bool> has_verdict;
+    runner_.insist(job, [&] {
+        const bool is_noted = use_.job_log.recall(job, verification_key).is_object();
+        if (is_noted) {
+            clean_up(job, vm);
+            use_.job_log.complete_interrupted_step(job, "result");
+        }
+        has_verdict = is_noted;
+    });
+    if (!has_verdict) {
+        return;  // the service stops before it could look: settled at the next start
+    }
+    if (*has_verdict) {
+        conclude_verification(job, vm);
+    } else {
+        fail_verification(job, vm, error);
+    }
 }
 
 /// The verdict is in the job's metadata; job and machine show it from the same moment.
@@ -181,9 +210,7 @@ void ReplicationService::conclude_verification(const JobId& job, const VmContext
 
 void ReplicationService::fail_verification(const JobId& job, const VmContextId& vm, const Error& error) {
     runner_.insist(job, [&] {
-        for (const auto& left : clean_up_pass(use_, job, vm)) {
-            use_.job_log.log(job, joblog::Level::warn, "Not cleaned up yet, the next sync does it: " + left);
-        }
+        clean_up(job, vm);
         const bool cancelled = error.code() == ErrorCode::cancelled;
         use_.machines.end_job(vm, job, MachineStatus::ready_for_failover, {}, &error, [&](db::Session& session) {
             use_.replications.end(session, job, cancelled ? "cancelled" : "failed", cancelled ? "Stopped" : "Failed",
@@ -204,6 +231,9 @@ bool ReplicationService::remove(const VmContextId& vm, bool keep_volumes, const 
         const auto machine = use_.machines.find(vm);
         const bool is_committed = machine && machine->status == MachineStatus::committed;
         if (!is_committed) {
+            if (keep_volumes) {
+                require_whole_copy(vm);
+            }
             drop_resumable(use_, vm);
         }
         if (is_committed || keep_volumes) {
@@ -221,6 +251,18 @@ bool ReplicationService::remove(const VmContextId& vm, bool keep_volumes, const 
     }
 }
 
+void ReplicationService::require_whole_copy(const VmContextId& vm) const {
+    const auto point = use_.recovery_points.latest(vm);
+    if (point && !point->applied) {
+        throw Error(ErrorCode::conflict,
+                    "the last recovery point is not fully on its volumes yet: they would be of no use",
+                    {.consequence = "Nothing was changed.",
+                     .remedy = "Finish it with a sync (migratekit sync start " + vm.value +
+                               "), or remove the machine without keeping the volumes.",
+                     .retry_safe = true});
+    }
+}
+
 void ReplicationService::delete_copy(const VmContextId& vm, joblog::StepContext& step) {
     const auto volumes = use_.volumes.volumes_of(vm, {});
     for (const auto& volume : volumes) {
@@ -228,6 +270,10 @@ void ReplicationService::delete_copy(const VmContextId& vm, joblog::StepContext&
             throw Error(ErrorCode::conflict, "volume " + volume.name + " is attached to the machine " +
                                                  volume.vm_id->value + ", which is not this appliance");
         }
+    }
+    if (const auto point = use_.recovery_points.latest(vm); point && !point->applied) {
+        give_up_sessions(use_, point->job_id);
+        use_.recovery_points.forget_all(vm);
     }
     for (const auto& volume : volumes) {
         use_.volumes.detach(volume.volume_id, {});
@@ -333,12 +379,7 @@ void ReplicationService::settle(const joblog::Job& job) {
     if (job.operation == machines::expiry_operation) {
         return end_expiry(job.id, vm, &error);
     }
-    if (use_.job_log.recall(job.id, verification_key).is_object()) {
-        clean_up_pass(use_, job.id, vm);
-        use_.job_log.complete_interrupted_step(job.id, "result");
-        return conclude_verification(job.id, vm);
-    }
-    fail_verification(job.id, vm, error);
+    end_verification(job.id, vm, error);
 }
 
 void ReplicationService::settle_pass(const joblog::Job& job) {
@@ -352,7 +393,7 @@ void ReplicationService::settle_pass(const joblog::Job& job) {
         if (!point->applied) {
             joblog::StepContext step(use_.job_log, job.id, static_cast<int>(pass_steps().size()), "commit");
             step.info("Continuing after a restart: applying the recorded recovery point");
-            PassCoordinator(use_, job.id, job.vm_context_id, {}).apply(*point, step, {});
+            PassCoordinator(use_, job.id, job.vm_context_id, {}).apply(*point, step);
             forget_checkpoint(use_, job.vm_context_id, job.id);
         }
         use_.job_log.complete_interrupted_step(job.id, "commit");
@@ -363,11 +404,12 @@ void ReplicationService::settle_pass(const joblog::Job& job) {
 }
 
 void ReplicationService::stop() {
+    // In this order: what the timer does right now may wait for the runner to be stopped.
+    timer_.request_stop();
+    runner_.stop();
     if (timer_.joinable()) {
-        timer_.request_stop();
         timer_.join();
     }
-    runner_.stop();
 }
 
 }  // namespace mk::replication

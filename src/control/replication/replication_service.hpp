@@ -17,7 +17,8 @@ class ReplicationService {
     ~ReplicationService() { stop(); }
 
     /// Answers at once with the job. A full copy is staged, too: the last recovery point stays whole. Throws
-    /// Error{conflict} with the reason when the machine's state forbids it, Error{invalid} for senseless options.
+    /// Error{conflict} with the reason when the machine's state forbids it or a comparison is asked for that the way to
+    /// the source does not allow, Error{invalid} for senseless options.
     JobId start(const VmContextId& vm, const PassOptions& options, const std::string& owner);
     /// Compares the copy with the source without moving data: `percent` (1 to 100) of what has not changed since the
     /// last recovery point. Answers at once with the job, which ends "completed" with its verdict; see
@@ -30,7 +31,7 @@ class ReplicationService {
     /// to be kept; the volumes of a committed machine belong to the machine in the cloud and are never touched. Holds
     /// the machine's gate: no other job can start meanwhile. Once the first volume may be gone the recovery points are,
     /// too, so that a removal that breaks leaves a machine that is not replicated. Repeatable. Throws Error{conflict}
-    /// when the state forbids it or a job runs.
+    /// when the state forbids it, a job runs, or volumes are to be kept that are between two recovery points.
     bool remove(const VmContextId& vm, bool keep_volumes, const std::string& owner);
     /// At start-up: a pass whose commit record is written is finished; any other is cleaned up, what arrived is kept
     /// for the next one, and its job ends as failed.
@@ -48,12 +49,15 @@ class ReplicationService {
                 const joblog::JobStart& start, const std::string& type);
     void launch(const JobId& job, const VmContextId& vm, joblog::JobRunner::Work work);
     void run(const JobId& job, const VmContextId& vm, const PassOptions& options, const std::stop_token& stop);
+    void clean_up(const JobId& job, const VmContextId& vm);
     void run_verification(const JobId& job, const VmContextId& vm, int percent, const std::stop_token& stop);
     void conclude_verification(const JobId& job, const VmContextId& vm);
+    void end_verification(const JobId& job, const VmContextId& vm, const Error& error);
     void fail_verification(const JobId& job, const VmContextId& vm, const Error& error);
     void succeed(const JobId& job, const VmContextId& vm);
     void fail(const JobId& job, const VmContextId& vm, const Error& error);
     MachineStatus status_after(const VmContextId& vm, const Error& error) const;
+    void require_whole_copy(const VmContextId& vm) const;
     void delete_copy(const VmContextId& vm, joblog::StepContext& step);
     void fail_removal(const JobId& job, const VmContextId& vm, const Error& error);
     void drop_expired(const machines::Machine& machine);

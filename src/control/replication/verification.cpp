@@ -102,6 +102,9 @@ void Verification::check_source(joblog::StepContext& step, const std::stop_token
                     "cannot be told from what is wrong",
                     use_compare(machine_.source.name));
     }
+    if (!use_.source.can_compare()) {
+        throw cannot_compare(machine_.source.name);
+    }
     step.info("Comparing " + std::to_string(percent_) + " % of what has not changed since " +
               to_iso8601(base_->snapshot_time));
 }
@@ -134,9 +137,12 @@ void Verification::open_sessions(joblog::StepContext& step, const std::stop_toke
 }
 
 void Verification::compare(joblog::StepContext& step, const std::stop_token& stop) {
+    int refreshed = 1;
     const auto order = [&](int attempt) {
-        if (attempt > 1) {
+        // Once for each: a repeated start must not cut the connections of the attempt that it may have begun.
+        if (attempt > refreshed) {
             refresh_sessions(use_, job_, targets_, stop);
+            refreshed = attempt;
         }
         auto request = make_pass_request(use_, job_, machine_, targets_, &*base_);
         request.compare_percent = percent_;

@@ -135,7 +135,7 @@ Bytes limit_from(const Json& object) {
 
 int minute_from(const Json& object, const char* field) {
     const auto text = json::require<std::string>(object, field);
-    const auto digit = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '9' ? text[at] - '0' : -1'000; };
+    const auto digit = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '9' ? text[at] - '0' : -10'000; };
     const int minute =
         text.size() == 5 && text[2] == ':' ? (digit(0) * 10 + digit(1)) * 60 + digit(3) * 10 + digit(4) : -1;
     if (minute < 0 || minute > minutes_per_day || digit(3) > 5) {

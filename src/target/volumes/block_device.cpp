@@ -75,6 +75,9 @@ void BlockDevice::read(Bytes offset, std::span<std::byte> buffer) const {
 }
 
 void BlockDevice::write(Bytes offset, std::span<const std::byte> data) const {
+    if (data.empty()) {
+        return;  // to sync_file_range() a length of 0 means all that follows
+    }
     const Bytes end = offset + data.size();
     const Bytes first = std::min((offset + alignment_ - 1) / alignment_ * alignment_, end);
     const Bytes last = std::max(end / alignment_ * alignment_, first);
@@ -160,9 +163,21 @@ void BlockDevice::give_back(Range range) const noexcept {
 }
 
 void BlockDevice::flush() const {
+    const std::lock_guard lock(flush_state_->mutex);
+    if (flush_state_->has_failed) {
+        throw Error(ErrorCode::external, "writes to " + path_ + " were lost before",
+                    {.consequence = "What was written since the last good flush may not be on the disk.",
+                     .remedy = "Look at the disk; then replicate again: what is not durable is copied again.",
+                     .retry_safe = true});
+    }
     if (::fdatasync(buffered_.get()) != 0) {
+        flush_state_->has_failed = true;
         throw os::system_error("make the writes to " + path_ + " durable", errno);
     }
+}
+
+bool BlockDevice::has_lost_writes() const {
+    return flush_state_->has_failed;
 }
 
 void BlockDevice::forget_cached() const {

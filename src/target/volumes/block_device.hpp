@@ -5,8 +5,11 @@
 // Reads and writes of different threads may overlap. Errors: external (I/O, with the errno text), exhausted (no space),
 // not_found.
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -50,8 +53,11 @@ class BlockDevice {
     void zero(Range range, bool keep_allocated = false) const;
     /// Gives the space of a regular file back where that is possible; what the range reads as afterwards is open.
     void give_back(Range range) const noexcept;
-    /// Everything written before is durable when this returns.
+    /// Everything written before is durable when this returns. The kernel tells a write that it could not bring to the
+    /// disk only once per open file: after one failure every flush through this object fails.
     void flush() const;
+    /// True after a flush that failed: something written through this object is lost, and nobody can tell what.
+    bool has_lost_writes() const;
     /// What read() returns afterwards comes from the device and not from memory.
     void forget_cached() const;
 
@@ -61,7 +67,13 @@ class BlockDevice {
     bool zero_by_kernel(Range range, bool keep_allocated) const;
     void zero_by_writing(Range range) const;
 
+    struct FlushState {
+        std::mutex mutex;  ///< one flush at a time: none may succeed because another is just taking its error
+        std::atomic<bool> has_failed{false};
+    };
+
     std::string path_;
+    std::unique_ptr<FlushState> flush_state_ = std::make_unique<FlushState>();
     os::Descriptor buffered_;
     os::Descriptor direct_;  ///< empty where O_DIRECT is not possible
     bool is_block_ = false;

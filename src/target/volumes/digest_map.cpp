@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include "base/log.hpp"
@@ -19,6 +20,7 @@ namespace {
 constexpr std::size_t block_leaves = 16384;
 /// Read by one worker at a time: 16 MiB.
 constexpr std::size_t part_leaves = 64;
+const std::vector<ExpectedLeaves> nothing_expected;
 
 class DeviceContent : public ReadableContent {
   public:
@@ -65,11 +67,12 @@ std::vector<LeafRun> leaves_met(const std::vector<Range>& touched, Bytes size) {
 class DigestPass {
   public:
     DigestPass(const VolumeId& volume_id, const BlockDevice& device, const std::vector<Range>& touched,
-               const std::stop_token& stop)
+               const std::vector<ExpectedLeaves>& expected, const std::stop_token& stop)
         : volume_id_(volume_id),
           content_(device),
           size_(device.size()),
           runs_(leaves_met(touched, size_)),
+          expected_(expected),
           stop_(stop),
           before_(size_),
           after_(size_) {}
@@ -166,16 +169,41 @@ class DigestPass {
         const Bytes start = part.first * leaf_size;
         const Range range{start, std::min<Bytes>(part.end * leaf_size, size_) - start};
         const auto digests = read_leaf_digests(content_, range, buffer);
+        check(part, digests);
         for (std::size_t i = 0; i < digests.size(); ++i) {
             const bool is_zero = digests[i] == zero_leaf_digest(leaf_of(range, i).length);
             leaves_[part.first - block + i] = is_zero ? LeafDigest{} : digests[i];
         }
     }
 
+    void check(const LeafRun& part, const std::vector<LeafDigest>& digests) const {
+        auto known = std::partition_point(expected_.begin(), expected_.end(),
+                                          [&](const ExpectedLeaves& leaves) { return leaves.end <= part.first; });
+        for (; known != expected_.end() && known->first < part.end; ++known) {
+            for (auto i = std::max(known->first, part.first); i < std::min(known->end, part.end); ++i) {
+                if (digests[i - part.first] != known->digest) {
+                    throw lost_write(i);
+                }
+            }
+        }
+    }
+
+    Error lost_write(std::size_t leaf) const {
+        return Error(
+            ErrorCode::external,
+            fmt::format("the volume {} does not hold what was just written to it at offset {}", volume_id_.value,
+                        leaf * leaf_size),
+            {.consequence = "The volume is between two points until the commit is repeated; the staged changes "
+                            "are kept.",
+             .remedy = "Look at the storage of the volume, then repeat the commit.",
+             .retry_safe = true});
+    }
+
     const VolumeId& volume_id_;
     DeviceContent content_;
     const Bytes size_;
     const std::vector<LeafRun> runs_;
+    const std::vector<ExpectedLeaves>& expected_;
     const std::stop_token& stop_;
     VolumeDigester before_;
     VolumeDigester after_;
@@ -201,7 +229,9 @@ std::string DigestMap::from_zero(const VolumeId& volume_id, const BlockDevice& d
                                  const std::vector<Range>& touched, const std::stop_token& stop,
                                  const Progress& on_progress) const {
     device.forget_cached();
-    return DigestPass(volume_id, device, touched, stop).run(nullptr, path(volume_id), on_progress).value();
+    return DigestPass(volume_id, device, touched, nothing_expected, stop)
+        .run(nullptr, path(volume_id), on_progress)
+        .value();
 }
 
 std::string DigestMap::recompute(const VolumeId& volume_id, const BlockDevice& device, const std::stop_token& stop,
@@ -210,17 +240,19 @@ std::string DigestMap::recompute(const VolumeId& volume_id, const BlockDevice& d
 }
 
 std::string DigestMap::update(const VolumeId& volume_id, const BlockDevice& device, const std::vector<Range>& touched,
-                              const std::stop_token& stop, const Progress& on_progress) const {
+                              const std::stop_token& stop, const Progress& on_progress,
+                              const std::vector<ExpectedLeaves>& expected) const {
+    device.forget_cached();
     const auto known = LeafFileReader::open(path(volume_id));
     if (known && known->volume_size() == device.size()) {
-        device.forget_cached();
-        DigestPass pass(volume_id, device, touched, stop);
+        DigestPass pass(volume_id, device, touched, expected, stop);
         if (auto digest = pass.run(&*known, path(volume_id), on_progress)) {
             return std::move(*digest);
         }
         log::warn("volume={} its kept digests are damaged, the whole volume is read", volume_id.value);
     }
-    return recompute(volume_id, device, stop, on_progress);
+    DigestPass whole(volume_id, device, {{0, device.size()}}, expected, stop);
+    return whole.run(nullptr, path(volume_id), on_progress).value();
 }
 
 std::optional<std::string> DigestMap::known(const VolumeId& volume_id) const {

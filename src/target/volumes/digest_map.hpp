@@ -10,12 +10,21 @@
 #include <string>
 #include <vector>
 
+#include "base/block_digest.hpp"
 #include "model/ids.hpp"
 #include "target/volumes/block_device.hpp"
 
 namespace mk::volumes {
 
 class LeafFileReader;
+
+/// What leaves must hold, because it was just written to them.
+struct ExpectedLeaves {
+    std::size_t first = 0;  ///< by number
+    std::size_t end = 0;
+    LeafDigest digest;  ///< of each of them
+    bool operator==(const ExpectedLeaves&) const = default;
+};
 
 class DigestMap {
   public:
@@ -26,9 +35,12 @@ class DigestMap {
     /// Reads the whole device freshly; keeps and returns the digest.
     std::string recompute(const VolumeId& volume_id, const BlockDevice& device, const std::stop_token& stop,
                           const Progress& on_progress = {}) const;
-    /// Reads only the leaves that `touched` meets. Without a fitting state file as recompute().
+    /// Reads only the leaves that `touched` meets. Without a fitting state file as recompute(). `expected` (sorted,
+    /// disjoint, inside of `touched`): Error{external} when the device does not give back what was written to it;
+    /// nothing is kept then.
     std::string update(const VolumeId& volume_id, const BlockDevice& device, const std::vector<Range>& touched,
-                       const std::stop_token& stop, const Progress& on_progress = {}) const;
+                       const std::stop_token& stop, const Progress& on_progress = {},
+                       const std::vector<ExpectedLeaves>& expected = {}) const;
     /// As update() for a device that was all zero before `touched` was written.
     std::string from_zero(const VolumeId& volume_id, const BlockDevice& device, const std::vector<Range>& touched,
                           const std::stop_token& stop, const Progress& on_progress = {}) const;

@@ -48,6 +48,18 @@ void ExportRegistry::remove_all() {
     released_.wait(lock, [&] { return users_.empty(); });
 }
 
+void ExportRegistry::cut_users(const std::string& name) {
+    std::unique_lock lock(mutex_);
+    const auto last = last_user_;  // who comes later is not waited for: there may always be another one
+    const auto is_meant = [&](const User& user) { return user.name == name && user.number <= last; };
+    for (const auto& user : users_) {
+        if (is_meant(user) && user.cut) {
+            user.cut();
+        }
+    }
+    released_.wait(lock, [&] { return std::none_of(users_.begin(), users_.end(), is_meant); });
+}
+
 bool ExportRegistry::has(const std::string& name) const {
     const std::lock_guard lock(mutex_);
     return exports_.contains(name);
@@ -59,7 +71,7 @@ std::optional<ExportRegistry::Lease> ExportRegistry::use(const std::string& name
     if (found == exports_.end()) {
         return std::nullopt;
     }
-    users_.push_front({name, std::move(cut)});
+    users_.push_front({++last_user_, name, std::move(cut)});
     return Lease(this, users_.begin(), found->second);
 }
 

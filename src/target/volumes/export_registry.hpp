@@ -3,6 +3,7 @@
 // afterwards nobody holds its device or overlay any more. Thread-safe.
 
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <list>
 #include <map>
@@ -17,6 +18,7 @@ namespace mk::volumes {
 
 class ExportRegistry {
     struct User {
+        std::uint64_t number;  ///< in the order of their coming
         std::string name;
         std::function<void()> cut;
     };
@@ -45,9 +47,12 @@ class ExportRegistry {
     /// No error when absent.
     void remove(const std::string& name);
     void remove_all();
+    /// Cuts those who use it now and waits until they are gone: nothing that they sent arrives any more. The export
+    /// stays, also for those who come meanwhile. No error when absent.
+    void cut_users(const std::string& name);
     bool has(const std::string& name) const;
-    /// Nothing when there is no such export. `cut` is called when the export is removed, under a lock: it must return
-    /// at once, and what uses the export must end soon after it.
+    /// Nothing when there is no such export. `cut` is called when the export is removed or its users are cut, under a
+    /// lock: it must return at once, and what uses the export must end soon after it.
     std::optional<Lease> use(const std::string& name, std::function<void()> cut);
 
   private:
@@ -57,6 +62,7 @@ class ExportRegistry {
     std::condition_variable released_;
     std::map<std::string, std::shared_ptr<ExportBackend>> exports_;
     std::list<User> users_;
+    std::uint64_t last_user_ = 0;
 };
 
 }  // namespace mk::volumes

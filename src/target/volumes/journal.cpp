@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::string_view magic = "MKJR";
 constexpr std::size_t frame_length = 4 + 4 + 8;
-constexpr Bytes journal_limit = 1 * GiB;  // 30 million ranges; more is damage
-constexpr Bytes payload_limit = 1 * GiB;
 
 enum class RecordType : std::uint8_t { header = 1, ranges = 2, seal = 3 };
 
@@ -126,7 +124,7 @@ std::optional<std::string_view> take_record(std::string_view& file) {
     Cursor cursor{file.substr(4)};
     const auto length = cursor.number(4);
     const auto expected = to_hex_of(cursor.number(8));
-    if (length > payload_limit || file.size() - frame_length < length) {
+    if (length > journal_limit || file.size() - frame_length < length) {
         return std::nullopt;
     }
     const auto payload = file.substr(frame_length, length);
@@ -217,8 +215,8 @@ JournalContent read_journal(const std::string& path) {
     return parse(os::read_file(path, journal_limit), &ignored);
 }
 
-Journal Journal::create(const std::string& path, const JournalHeader& header) {
-    Journal journal(os::open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600), 0);
+Journal Journal::create(const std::string& path, const JournalHeader& header, Bytes limit) {
+    Journal journal(os::open_file(path, O_WRONLY | O_CREAT | O_EXCL, 0600), 0, limit);
     std::string payload;
     put(payload, static_cast<std::uint8_t>(RecordType::header), 1);
     put_text(payload, header.session_id);
@@ -228,7 +226,7 @@ Journal Journal::create(const std::string& path, const JournalHeader& header) {
     return journal;
 }
 
-Journal Journal::reopen(const std::string& path) {
+Journal Journal::reopen(const std::string& path, Bytes limit) {
     Bytes end = 0;
     if (!parse(os::read_file(path, journal_limit), &end).header) {
         throw Error(ErrorCode::corrupt, "the journal " + path + " has no header");
@@ -237,13 +235,25 @@ Journal Journal::reopen(const std::string& path) {
     if (::ftruncate(file.get(), static_cast<off_t>(end)) != 0 || ::fdatasync(file.get()) != 0) {
         throw os::system_error("cut " + path, errno);
     }
-    return Journal(std::move(file), end);
+    return Journal(std::move(file), end, limit);
 }
 
 void Journal::append(const std::string& payload) {
+    if (has_lost_writes_) {
+        throw Error(ErrorCode::external, "an earlier record of the journal could not be made durable",
+                    {.consequence = "The volume is untouched; what was not durable before counts as lost.",
+                     .remedy = "Replicate the machine again; it goes on with what is durable.",
+                     .retry_safe = true});
+    }
+    if (payload.size() + frame_length + end_ > limit_) {
+        throw Error(ErrorCode::exhausted, "the journal of the staged changes would grow beyond " + format_bytes(limit_),
+                    {.consequence = "The volume is untouched; these changes cannot be staged in one session.",
+                     .remedy = "Abort the write session, and replicate this machine in full or more often."});
+    }
     const auto record = frame(payload);
     os::write_at(file_.get(), end_, std::as_bytes(std::span(record.data(), record.size())));
     if (::fdatasync(file_.get()) != 0) {
+        has_lost_writes_ = true;
         throw os::system_error("make the journal durable", errno);
     }
     end_ += record.size();  // only now: a record that failed is overwritten by the next

@@ -33,25 +33,33 @@ struct JournalContent {
     Bytes valid_length = 0;                         ///< of the file; what follows is torn
 };
 
+/// A file, and so any record, is never longer: what is longer is damage to who reads it.
+constexpr Bytes journal_limit = 1 * GiB;
+
 JournalContent read_journal(const std::string& path);
 
-/// Appends records; each append is durable when it returns. One thread at a time.
+/// Appends records; each append is durable when it returns. One thread at a time. Error{exhausted} when a record would
+/// make the file longer than `limit`; nothing of it is written then.
 class Journal {
   public:
     /// A new file; Error{conflict} when it exists.
-    static Journal create(const std::string& path, const JournalHeader& header);
+    static Journal create(const std::string& path, const JournalHeader& header, Bytes limit = journal_limit);
     /// Goes on after the last whole record that is no seal.
-    static Journal reopen(const std::string& path);
+    static Journal reopen(const std::string& path, Bytes limit = journal_limit);
 
     void append_ranges(const std::vector<WrittenRange>& ranges);
     void append_seal(const std::vector<WrittenRange>& pieces);
+    /// True after a failure to make a record durable: from then on nothing can be appended.
+    bool has_lost_writes() const { return has_lost_writes_; }
 
   private:
-    Journal(os::Descriptor file, Bytes end) : file_(std::move(file)), end_(end) {}
+    Journal(os::Descriptor file, Bytes end, Bytes limit) : file_(std::move(file)), end_(end), limit_(limit) {}
     void append(const std::string& payload);
 
     os::Descriptor file_;
     Bytes end_ = 0;
+    Bytes limit_ = journal_limit;
+    bool has_lost_writes_ = false;
 };
 
 }  // namespace mk::volumes

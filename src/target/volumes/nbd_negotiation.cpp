@@ -110,6 +110,7 @@ NbdNegotiation::Next NbdNegotiation::answer_export_name(const std::string& name)
     if (!lease) {
         return Next::end;  // this option has no error reply
     }
+    on_chosen_();
     std::string answer;
     put_big(answer, static_cast<std::uint64_t>(lease->backend().size()));
     put_big(answer, transmission_flags);
@@ -136,6 +137,9 @@ NbdNegotiation::Next NbdNegotiation::answer_info(std::uint32_t option, const std
     if (!lease) {
         reply(option, rep_err_unknown, "no such export");
         return Next::option;
+    }
+    if (option != opt_info) {
+        on_chosen_();
     }
     tell_export(option, wish, lease->backend());
     if (option == opt_info) {

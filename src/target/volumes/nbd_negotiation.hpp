@@ -2,6 +2,7 @@
 // The first phase of a connection: fixed newstyle negotiation until the client has chosen an export. Internal to the
 // NBD server; runs on the connection's thread.
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,7 +21,9 @@ struct NbdAgreement {
 
 class NbdNegotiation {
   public:
-    NbdNegotiation(os::ByteStream& stream, ExportRegistry& exports) : stream_(stream), exports_(exports) {}
+    /// `on_chosen` is called before the client hears that it has its export.
+    NbdNegotiation(os::ByteStream& stream, ExportRegistry& exports, std::function<void()> on_chosen)
+        : stream_(stream), exports_(exports), on_chosen_(std::move(on_chosen)) {}
     /// Nothing when the client left, or said what nobody says. Throws Error as the stream.
     std::optional<NbdAgreement> run();
 
@@ -47,6 +50,7 @@ class NbdNegotiation {
 
     os::ByteStream& stream_;
     ExportRegistry& exports_;
+    const std::function<void()> on_chosen_;
     bool omits_zeroes_ = false;
     bool has_structured_replies_ = false;
     std::optional<std::string> allocation_of_;  ///< the export for which base:allocation was asked

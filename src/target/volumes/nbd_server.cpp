@@ -59,6 +59,12 @@ void NbdServer::listen_tcp() {
     if (::inet_pton(AF_INET, options_.address.c_str(), &address.sin_addr) != 1) {
         throw Error(ErrorCode::invalid, "'" + options_.address + "' is not an IPv4 address to listen on");
     }
+    if (ntohl(address.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET) {
+        throw Error(
+            ErrorCode::invalid, "exports are not offered on " + options_.address + ": others could reach them",
+            {.consequence = "NBD knows no passwords; whoever reaches an export reads and writes the replica.",
+             .remedy = "Let nbd_listen be 127.0.0.1 with a port, or empty; appliances come through the tunnel."});
+    }
     const auto name = fmt::format("{}:{}", options_.address, options_.port);
     listeners_.push_back(listener_on(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof address, name));
     socklen_t length = sizeof address;
@@ -87,7 +93,7 @@ std::string NbdServer::uri_of(const std::string& name) const {
     if (options_.address.empty()) {
         return "nbd+unix:///" + name + "?socket=" + options_.socket;
     }
-    return fmt::format("nbd://{}:{}/{}", options_.address == "0.0.0.0" ? "127.0.0.1" : options_.address, port_, name);
+    return fmt::format("nbd://{}:{}/{}", options_.address, port_, name);
 }
 
 void NbdServer::add_export(const std::string& name, std::shared_ptr<ExportBackend> backend) {
@@ -263,9 +269,8 @@ void NbdServer::reap() {
 
 void serve_nbd_client(os::ByteStream& stream, ExportRegistry& exports, const std::function<void()>& on_chosen) {
     stream.set_limit(choosing_limit);
-    const auto agreement = NbdNegotiation(stream, exports).run();
+    const auto agreement = NbdNegotiation(stream, exports, on_chosen).run();
     if (agreement) {
-        on_chosen();
         NbdTransmission(stream, *agreement).run();
     }
 }

@@ -28,7 +28,7 @@ namespace mk::volumes {
 void serve_nbd_client(os::ByteStream& stream, ExportRegistry& exports, const std::function<void()>& on_chosen);
 
 struct NbdServerOptions {
-    std::string address = "127.0.0.1";  ///< empty: no TCP
+    std::string address = "127.0.0.1";  ///< of this machine alone (127.x.y.z); empty: no TCP
     std::uint16_t port = 10809;         ///< 0 = a free one, see NbdServer::port()
     std::string socket;                 ///< path of a unix socket; empty: none
     std::size_t max_connections = 256;
@@ -36,7 +36,7 @@ struct NbdServerOptions {
 
 class NbdServer {
   public:
-    /// Listens at once. Throws Error when an address is taken.
+    /// Listens at once. Throws Error when an address is taken, Error{invalid} for one that others could reach.
     explicit NbdServer(NbdServerOptions options);
     ~NbdServer();
 
@@ -46,6 +46,8 @@ class NbdServer {
     /// Cuts the export's connections; when this returns, no request of theirs is running any more, and none holds the
     /// backend. No error when absent.
     void remove_export(const std::string& name);
+    /// As above, but the export stays: who connects from now on is served.
+    void cut_clients(const std::string& name) { exports_.cut_users(name); }
     bool has_export(const std::string& name) const { return exports_.has(name); }
     ExportRegistry& exports() { return exports_; }
     /// "nbd://host:port/name", or the unix form when there is no TCP listener.

@@ -82,6 +82,8 @@ bool NbdTransmission::answer(const NbdRequest& request) {
             }
             if (!is_within_size(request.range)) {
                 skip_payload(request, enospc);
+            } else if (request.range.length == 0) {
+                reply(request.cookie, ok);  // there is nothing that FUA could make durable either
             } else if (request.range.length > transfer_limit) {
                 write_long(request);
             } else {

@@ -139,15 +139,17 @@ void OperationRunner::run(const Item& item, const std::stop_token& stop) {
         const std::lock_guard lock(waiting_mutex_);
         live_[item.id] = {detail, percent};
     });
-    log::info("operation={} kind={} object={} begins", item.id, item.kind, item.object_id);
+    // An open session's id is the name of its export: who knows it all may write.
+    const auto object = item.object_id.substr(0, 8);
+    log::info("operation={} kind={} object={} key={} begins", item.id, item.kind, object, item.key);
     try {
         const Json result = item.work(progress);
         finish(item, {"completed", json::dump(result), ""});
-        log::info("operation={} kind={} object={} completed", item.id, item.kind, item.object_id);
+        log::info("operation={} kind={} object={} completed", item.id, item.kind, object);
     } catch (const std::exception& caught) {
         const auto error = as_error(caught);
         const bool is_interrupted = error.code() == ErrorCode::cancelled && stop.stop_requested();
-        log::error("operation={} kind={} object={} {}: {}", item.id, item.kind, item.object_id,
+        log::error("operation={} kind={} object={} {}: {}", item.id, item.kind, object,
                    is_interrupted ? "interrupted" : "failed", error.full_text());
         finish(item, {is_interrupted ? "interrupted" : "failed", "", json::dump(options_.error_to_json(error))});
     }

@@ -4,9 +4,12 @@
 #include <bitset>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include <fcntl.h>
 #include <unistd.h>
+
+#include "target/volumes/leaf_file.hpp"
 
 namespace mk::volumes {
 
@@ -16,6 +19,11 @@ OverlayFiles OverlayFiles::in(const std::string& folder, const std::string& sess
 
 bool OverlayFiles::exist() const {
     return ::access(data.c_str(), F_OK) == 0 && ::access(journal.c_str(), F_OK) == 0;
+}
+
+bool OverlayFiles::are_missing() const {
+    const auto is_absent = [](const std::string& path) { return ::access(path.c_str(), F_OK) != 0 && errno == ENOENT; };
+    return is_absent(data) || is_absent(journal);
 }
 
 void OverlayFiles::remove() const {
@@ -60,8 +68,10 @@ std::unique_ptr<Overlay> Overlay::create(const OverlayFiles& files, const Journa
     if (::ftruncate(data.get(), static_cast<off_t>(header.length)) != 0) {
         throw os::system_error("make " + files.data, errno);
     }
-    return std::unique_ptr<Overlay>(
+    std::unique_ptr<Overlay> overlay(
         new Overlay(BlockDevice(files.data), Journal::create(files.journal, header), header.length, {}));
+    sync_folder(std::filesystem::path(files.data).parent_path().string());  // durable content needs a durable name
+    return overlay;
 }
 
 std::unique_ptr<Overlay> Overlay::reopen(const OverlayFiles& files) {
@@ -82,13 +92,31 @@ void Overlay::write(Bytes offset, std::span<const std::byte> data) {
         const auto piece = leaf_of(range, i);
         pieces.push_back({piece, Written::data, leaf_digest(data.subspan(piece.offset - offset, piece.length))});
     }
-    data_.write(offset, data);
+    try {
+        data_.write(offset, data);
+    } catch (const Error&) {
+        forget_digests(range);  // a part may have arrived
+        throw;
+    }
     const std::lock_guard lock(written_mutex_);
     const bool keeps_digests = written_.digest_count() < most_digests;
     for (const auto& piece : pieces) {
         written_.assign(piece.range, piece.kind, keeps_digests ? piece.digest : std::nullopt);
     }
     dirty_.assign(range, Written::data);
+}
+
+void Overlay::forget_digests(Range range) {
+    const std::lock_guard lock(written_mutex_);
+    std::vector<Range> data;
+    written_.walk(range, [&](Range piece, const Written* kind) {
+        if (kind != nullptr && *kind == Written::data) {
+            data.push_back(piece);
+        }
+    });
+    for (const auto& piece : data) {
+        written_.assign(piece, Written::data);
+    }
 }
 
 void Overlay::zero(Range range) {
@@ -171,6 +199,11 @@ void Overlay::seal() {
     const std::lock_guard journal_lock(journal_mutex_);
     const std::lock_guard lock(written_mutex_);
     journal_.append_seal(make_pieces());
+}
+
+bool Overlay::has_lost_writes() const {
+    const std::lock_guard journal_lock(journal_mutex_);
+    return data_.has_lost_writes() || journal_.has_lost_writes();
 }
 
 bool Overlay::has_writes() const {

@@ -30,6 +30,8 @@ struct OverlayFiles {
 
     static OverlayFiles in(const std::string& folder, const std::string& session_id);
     bool exist() const;
+    /// One of them certainly is not there; false also where that cannot be told.
+    bool are_missing() const;
     void remove() const;  ///< no error when they are absent
 };
 
@@ -56,6 +58,9 @@ class Overlay {
     bool has_writes() const;
     /// Bytes of data that it holds.
     Bytes data_bytes() const;
+    /// True after a failure to make something durable: no flush succeeds any more. A reopened one counts only what was
+    /// durable.
+    bool has_lost_writes() const;
     /// What is read afterwards comes from storage.
     void forget_cached() const { data_.forget_cached(); }
 
@@ -65,6 +70,7 @@ class Overlay {
 
     Overlay(BlockDevice data, Journal journal, Bytes size, RangeMap written);
     std::vector<WrittenRange> make_pieces() const;
+    void forget_digests(Range range);
 
     const Bytes size_;
     const BlockDevice data_;
@@ -72,7 +78,7 @@ class Overlay {
     mutable std::mutex written_mutex_;
     RangeMap written_;  ///< everything, as reads see it
     RangeMap dirty_;    ///< not in the journal yet
-    std::mutex journal_mutex_;
+    mutable std::mutex journal_mutex_;
     Journal journal_;
 };
 

@@ -126,6 +126,12 @@ Applied apply_overlay(const OverlayFiles& files, const JournalHeader& expected, 
     for (const auto& piece : *content.seal) {
         (piece.kind == Written::zero ? applied.zero_bytes : applied.data_bytes) += piece.range.length;
         applied.touched.push_back(piece.range);
+        const auto first = (piece.range.offset + leaf_size - 1) / leaf_size;
+        const auto end = piece.range.end() / leaf_size;
+        if (first < end) {  // data comes in pieces inside of one leaf
+            const auto digest = piece.kind == Written::zero ? zero_leaf_digest(leaf_size) : piece.digest.value();
+            applied.whole_leaves.push_back({first, end, digest});
+        }
     }
     return applied;
 }

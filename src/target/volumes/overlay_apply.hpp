@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <vector>
 
+#include "target/volumes/digest_map.hpp"
 #include "target/volumes/overlay.hpp"
 
 namespace mk::volumes {
@@ -23,6 +24,7 @@ struct Applied {
     Bytes data_bytes = 0;
     Bytes zero_bytes = 0;
     std::vector<Range> touched;
+    std::vector<ExpectedLeaves> whole_leaves;  ///< what was written to all of a leaf
 };
 
 struct ApplyOptions {

@@ -71,6 +71,7 @@ class DirectBackend : public SessionBackend {
         device_.zero(range, keep_allocated);
     }
     void flush() override { device_.flush(); }
+    bool has_lost_writes() const override { return device_.has_lost_writes(); }
     void seal() override { device_.flush(); }
     void expect(Bytes) override {}
     std::optional<std::vector<Range>> touched() const override {
@@ -120,6 +121,7 @@ class StagedBackend : public SessionBackend {
         account_->set_used(overlay_->data_bytes());
     }
     void flush() override { overlay_->flush(); }
+    bool has_lost_writes() const override { return overlay_->has_lost_writes(); }
     void seal() override { overlay_->seal(); }
     void expect(Bytes more) override { account_->expect(more); }
     std::optional<std::vector<Range>> touched() const override { return std::nullopt; }

@@ -24,6 +24,9 @@ class SessionBackend : public ExportBackend {
     virtual void forget_cached() = 0;
     /// True when something was written through it, or may have been before it was made.
     bool has_writes() const { return !knows_history_ || has_written_; }
+    /// True after a flush that failed: what was answered and was not durable before may be lost, and no flush succeeds
+    /// any more.
+    virtual bool has_lost_writes() const = 0;
     /// Ends it: everything that arrived is durable and complete. No writes after it.
     virtual void seal() = 0;
     /// So much more will about be written. Error{exhausted} when that cannot fit.

@@ -51,7 +51,11 @@ void StagingSpace::remove_orphans(const std::set<std::string>& session_ids) cons
         const bool is_ours = extension == ".data" || extension == ".journal";
         if (is_ours && !session_ids.contains(entry.path().stem().string())) {
             log::warn("the overlay file {} belongs to no session and is removed", entry.path().string());
-            os::remove_file(entry.path().string());
+            try {
+                os::remove_file(entry.path().string());
+            } catch (const Error& failure) {
+                log::error("it is left over: {}", failure.full_text());
+            }
         }
     }
 }

@@ -343,7 +343,8 @@ VolumeView VolumeService::detach(const VolumeId& id, const Progress& progress) {
 
 std::string VolumeService::digest(const VolumeId& id, const Progress& progress) {
     const auto row = parts_.volumes.require(id);
-    if (const auto active = parts_.sessions.find_active(id); active && !active->is_staged()) {
+    if (const auto active = parts_.sessions.find_active(id);
+        active && (!active->is_staged() || active->state == "committing")) {
         throw Error(ErrorCode::conflict,
                     "the volume " + row.name + " is being written by the job " + active->job_id.value,
                     {.consequence = "Its digest is not known before that ends.",

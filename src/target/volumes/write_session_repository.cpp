@@ -71,7 +71,7 @@ std::optional<WriteSessionRow> WriteSessionRepository::find(const WriteSessionId
 WriteSessionRow WriteSessionRepository::require(const WriteSessionId& id) const {
     auto row = find(id);
     if (!row) {
-        throw Error(ErrorCode::not_found, "there is no write session " + id.value);
+        throw Error(ErrorCode::not_found, "there is no write session " + id.value.substr(0, 8));
     }
     return std::move(*row);
 }
@@ -117,7 +117,8 @@ void WriteSessionRepository::change_state(const WriteSessionId& id, const std::s
         session.execute(delete_export_sql, {{"id", id.value}});
         if (session.execute(change_sql,
                             {{"next", to}, {"now", to_ms(clock_.now())}, {"id", id.value}, {"previous", from}}) != 1) {
-            throw Error(ErrorCode::conflict, "the write session " + id.value + " is not " + from + " any more");
+            throw Error(ErrorCode::conflict,
+                        "the write session " + id.value.substr(0, 8) + " is not " + from + " any more");
         }
     });
 }
@@ -126,7 +127,7 @@ void WriteSessionRepository::complete(const WriteSessionRow& row, const std::str
     database_->transact([&](db::Session& session) {
         if (session.execute(complete_sql, {{"digest", digest}, {"now", to_ms(clock_.now())}, {"id", row.id.value}}) !=
             1) {
-            throw Error(ErrorCode::conflict, "the write session " + row.id.value + " is not being committed");
+            throw Error(ErrorCode::conflict, "the write session " + row.short_id() + " is not being committed");
         }
         session.execute("UPDATE ossea_volumes SET digest = :digest, written = 1 WHERE volume_id = :volume",
                         {{"digest", digest}, {"volume", row.volume_id.value}});
@@ -140,7 +141,7 @@ void WriteSessionRepository::change_job(const WriteSessionRow& row, const JobId&
                                              {"now", to_ms(clock_.now())},
                                              {"id", row.id.value},
                                              {"previous", row.job_id.value}}) != 1) {
-            throw Error(ErrorCode::conflict, "the write session " + row.id.value + " cannot be taken over any more");
+            throw Error(ErrorCode::conflict, "the write session " + row.short_id() + " cannot be taken over any more");
         }
     });
 }

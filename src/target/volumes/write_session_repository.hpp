@@ -13,7 +13,7 @@
 
 namespace mk::volumes {
 
-/// States: open -> committing -> committed; open -> aborted.
+/// States: open -> committing -> committed; open -> aborted; committing -> aborted when it is given up.
 struct WriteSessionRow {
     WriteSessionId id;
     JobId job_id;
@@ -25,6 +25,8 @@ struct WriteSessionRow {
     std::string overlay_path;  ///< of the data file; empty for direct ones
     std::optional<std::string> digest;
 
+    /// Of the id, for logs and errors: an open session's whole id is the name of its export.
+    std::string short_id() const { return id.value.substr(0, 8); }
     bool is_staged() const { return kind == "staged"; }
     bool is_active() const { return state == "open" || state == "committing"; }
 };

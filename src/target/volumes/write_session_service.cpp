@@ -15,6 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 constexpr auto device_limit = 30s;  // cloudstack.md section 9.8
+constexpr auto no_wait = 0ms;
 constexpr auto lock_limit = 20s;
 
 class DeviceTarget : public ApplyTarget {
@@ -49,14 +50,15 @@ WriteSessionService::~WriteSessionService() = default;
 
 // ---- opening
 
-Device WriteSessionService::device_of(const VolumeId& volume_id, const std::stop_token& stop) const {
+Device WriteSessionService::device_of(const VolumeId& volume_id, std::chrono::milliseconds limit,
+                                      const std::stop_token& stop) const {
     const auto volume = parts_.volumes.require(volume_id);
     const auto mapping = parts_.volumes.find_mapping(volume_id);
     if (!mapping || mapping->operation_mode != "oma") {
         throw Error(ErrorCode::conflict, "the volume " + volume.name + " is not attached to this appliance",
                     {.consequence = "Nothing was changed.", .remedy = "Attach it first.", .retry_safe = true});
     }
-    return parts_.locator.wait_present(volume_id, volume.size, device_limit, stop);
+    return parts_.locator.wait_present(volume_id, volume.size, limit, stop);
 }
 
 void WriteSessionService::check_request(const OpenSession& request, const VolumeRow& volume) const {
@@ -93,16 +95,18 @@ WriteSessionView WriteSessionService::open(const OpenSession& request, const std
     const auto volume = parts_.volumes.require(request.volume_id);
     check_request(request, volume);
     if (const auto active = parts_.sessions.find_active(request.volume_id)) {
-        if (active->job_id == request.job_id) {
+        const bool is_own = active->job_id == request.job_id;
+        if (is_own && active->state != "open") {
             return view_of(*active);
         }
-        if (active->state != "open" || active->job_id != request.resume_of) {
+        if (!is_own && (active->state != "open" || active->job_id != request.resume_of)) {
             throw session_conflict(*active);
         }
-        if (active->kind == request.kind && active->length == request.length) {
-            return take_over(*active, request);
+        if (!is_own && (active->kind != request.kind || active->length != request.length)) {
+            abort_open(*active);
+        } else if (refresh(*active, stop)) {
+            return is_own ? view_of(*active) : take_over(*active, request, stop);
         }
-        abort_open(*active);
     }
     if (const auto ended = parts_.sessions.find_of_job(request.job_id, request.volume_id);
         ended && ended->state == "committed") {
@@ -111,17 +115,37 @@ WriteSessionView WriteSessionService::open(const OpenSession& request, const std
     return open_new(request, volume, stop);
 }
 
-WriteSessionView WriteSessionService::take_over(const WriteSessionRow& row, const OpenSession& request) {
-    require_backend(row.id)->expect(request.expected_bytes);
+/// Makes an open session ready for a new attempt: nothing that an earlier one sent arrives in it any more, and it
+/// counts nothing that may be lost. False when what had arrived in it is gone; it is aborted then.
+bool WriteSessionService::refresh(const WriteSessionRow& row, const std::stop_token& stop) {
+    if (row.is_staged() && staging_->files_of(row.id.value).are_missing()) {
+        log::error("session={} job={} volume={} its staged changes are gone", row.short_id(), row.job_id.value,
+                   row.volume_id.value);
+        abort_open(row);
+        return false;
+    }
+    parts_.server.cut_clients(row.id.value);
+    if (require_backend(row, stop)->has_lost_writes()) {
+        log::warn("session={} job={} volume={} writes were lost, it begins again from what is durable", row.short_id(),
+                  row.job_id.value, row.volume_id.value);
+        drop(row.id);
+        reopen(row, device_limit, stop);
+    }
+    return true;
+}
+
+WriteSessionView WriteSessionService::take_over(const WriteSessionRow& row, const OpenSession& request,
+                                                const std::stop_token& stop) {
+    require_backend(row, stop)->expect(request.expected_bytes);
     parts_.sessions.change_job(row, request.job_id);
-    log::info("session={} job={} volume={} taken over from job={}", row.id.value.substr(0, 8), request.job_id.value,
+    log::info("session={} job={} volume={} taken over from job={}", row.short_id(), request.job_id.value,
               row.volume_id.value, row.job_id.value);
     return get(row.id);
 }
 
 WriteSessionView WriteSessionService::open_new(const OpenSession& request, const VolumeRow& volume,
                                                const std::stop_token& stop) {
-    const auto device = device_of(request.volume_id, stop);
+    const auto device = device_of(request.volume_id, device_limit, stop);
     const bool is_staged = request.kind == "staged";
     WriteSessionRow row{.id = WriteSessionId{random_hex(16)},  // the name opens the export: it must not be guessed
                         .job_id = request.job_id,
@@ -151,8 +175,8 @@ WriteSessionView WriteSessionService::open_new(const OpenSession& request, const
         }
         throw;
     }
-    log::info("session={} job={} volume={} kind={} opened", row.id.value.substr(0, 8), row.job_id.value,
-              row.volume_id.value, row.kind);
+    log::info("session={} job={} volume={} kind={} opened", row.short_id(), row.job_id.value, row.volume_id.value,
+              row.kind);
     return view_of(row);
 }
 
@@ -176,12 +200,14 @@ std::shared_ptr<SessionBackend> WriteSessionService::find_backend(const WriteSes
     return found == open_.end() ? nullptr : found->second;
 }
 
-std::shared_ptr<SessionBackend> WriteSessionService::require_backend(const WriteSessionId& id) const {
-    auto backend = find_backend(id);
-    if (!backend) {
-        throw Error(ErrorCode::conflict, "the write session " + id.value + " is not open");
+/// With the volume's key lock held.
+std::shared_ptr<SessionBackend> WriteSessionService::require_backend(const WriteSessionRow& row,
+                                                                     const std::stop_token& stop) {
+    if (row.state != "open") {
+        throw Error(ErrorCode::conflict, "the write session " + row.short_id() + " is not open");
     }
-    return backend;
+    auto backend = find_backend(row.id);
+    return backend ? backend : reopen(row, device_limit, stop);
 }
 
 WriteSessionView WriteSessionService::view_of(const WriteSessionRow& row) const {
@@ -209,14 +235,41 @@ std::vector<WriteSessionView> WriteSessionService::list_of_job(const JobId& job_
 
 // ---- after a restart
 
-void WriteSessionService::reopen(const WriteSessionRow& row) {
+/// The export of an open session that has none. Whatever fails, the session stays open and may be opened again later;
+/// only a damaged journal ends it.
+std::shared_ptr<SessionBackend> WriteSessionService::reopen(const WriteSessionRow& row, std::chrono::milliseconds limit,
+                                                            const std::stop_token& stop) {
+    if (row.is_staged() && staging_->files_of(row.id.value).are_missing()) {
+        throw Error(ErrorCode::conflict, "the staged changes of the write session " + row.short_id() + " are not there",
+                    {.consequence = "The volume is unchanged; the session stays open.",
+                     .remedy = "Mount the staging folder and try again. If they are lost for good, abort the write "
+                               "session and replicate this machine in full again.",
+                     .retry_safe = true});
+    }
+    const auto device = device_of(row.volume_id, limit, stop);
     try {
-        keep(row.id, make_old_backend(row, device_of(row.volume_id, {})));
+        auto backend = make_old_backend(row, device);
+        keep(row.id, backend);
+        return backend;
     } catch (const Error& error) {
-        log::error("session={} job={} cannot be opened again and is aborted: {}", row.id.value.substr(0, 8),
-                   row.job_id.value, error.full_text());
-        parts_.sessions.change_state(row.id, "open", "aborted");
-        staging_->files_of(row.id.value).remove();
+        if (error.code() == ErrorCode::corrupt) {
+            log::error("session={} job={} cannot be opened again and is aborted: {}", row.short_id(), row.job_id.value,
+                       error.full_text());
+            abort_open(row);
+        }
+        throw;
+    }
+}
+
+/// At once, or by the next call that needs it.
+void WriteSessionService::try_reopen(const WriteSessionId& id) {
+    try {
+        if (const auto row = parts_.sessions.require(id); row.state == "open") {
+            reopen(row, no_wait, {});
+        }
+    } catch (const Error& error) {
+        log::error("session={} cannot be opened again now, it is tried again when it is needed: {}",
+                   id.value.substr(0, 8), error.full_text());
     }
 }
 
@@ -230,7 +283,7 @@ std::vector<WriteSessionId> WriteSessionService::resume() {
     std::vector<WriteSessionId> committing;
     for (const auto& row : active) {
         if (row.state == "open") {
-            reopen(row);
+            try_reopen(row.id);
         } else {
             committing.push_back(row.id);
         }
@@ -241,15 +294,17 @@ std::vector<WriteSessionId> WriteSessionService::resume() {
 // ---- ending
 
 std::vector<Range> WriteSessionService::verify(const WriteSessionId& id, const std::vector<RangeDigest>& expected,
-                                               const Progress& progress) const {
-    parts_.sessions.require(id);
-    return find_mismatches(*require_backend(id), expected, progress);
+                                               const Progress& progress) {
+    const auto row = parts_.sessions.require(id);
+    parts_.server.cut_clients(id.value);
+    return find_mismatches(*require_backend(row, progress.stop()), expected, progress);
 }
 
 /// Cuts the clients, makes the content complete and records that the commit has begun. Until that record the session is
 /// open.
-std::shared_ptr<SessionBackend> WriteSessionService::close_for_commit(const WriteSessionRow& row) {
-    auto backend = require_backend(row.id);
+std::shared_ptr<SessionBackend> WriteSessionService::close_for_commit(const WriteSessionRow& row,
+                                                                      const std::stop_token& stop) {
+    auto backend = require_backend(row, stop);
     parts_.server.remove_export(row.id.value);
     try {
         backend->seal();
@@ -262,7 +317,7 @@ std::shared_ptr<SessionBackend> WriteSessionService::close_for_commit(const Writ
         // A seal may be in the journal already: begin again from the journal, which drops it.
         drop(row.id);
         backend.reset();
-        reopen(row);
+        try_reopen(row.id);
         throw;
     }
     drop(row.id);
@@ -276,26 +331,30 @@ Committed WriteSessionService::commit(const WriteSessionId& id, const Progress& 
     }
     if (row.state == "aborted") {
         throw Error(
-            ErrorCode::conflict, "the write session " + id.value + " was aborted",
+            ErrorCode::conflict, "the write session " + row.short_id() + " was aborted",
             {.consequence = "What it holds is not a recovery point.", .remedy = "Replicate the machine again."});
     }
     std::shared_ptr<SessionBackend> backend;
     if (row.state == "open") {
         progress.say("Completing the staged changes");
-        backend = close_for_commit(row);
+        backend = close_for_commit(row, progress.stop());
     }
     return finish_commit(row, backend, progress);
 }
 
-/// The staged changes of a session that is committing are lost: a part of them may be on the volume. The volume is
-/// released, so that a full copy can mend it.
+/// The commit of a session cannot be finished: a part of its changes may be on the volume. The volume is released, so
+/// that a full copy can mend it.
 void WriteSessionService::give_up(const WriteSessionRow& row, const Error& reason) {
-    log::error("session={} job={} volume={} its commit cannot be finished: {}", row.id.value.substr(0, 8),
-               row.job_id.value, row.volume_id.value, reason.full_text());
+    log::error("session={} job={} volume={} its commit cannot be finished: {}", row.short_id(), row.job_id.value,
+               row.volume_id.value, reason.full_text());
     parts_.volumes.set_digest(row.volume_id, std::nullopt);
     parts_.digests.forget_current(row.volume_id);
     parts_.sessions.change_state(row.id, "committing", "aborted");
-    staging_->files_of(row.id.value).remove();
+    try {
+        staging_->files_of(row.id.value).remove();
+    } catch (const Error& failure) {  // a disk that is broken must not keep the volume
+        log::error("session={} its staged changes are left over: {}", row.short_id(), failure.full_text());
+    }
 }
 
 Committed WriteSessionService::apply_staged(const WriteSessionRow& row, const BlockDevice& device,
@@ -316,9 +375,9 @@ Committed WriteSessionService::apply_staged(const WriteSessionRow& row, const Bl
         throw;
     }
     Committed committed;
-    committed.digest =
-        parts_.digests.update(row.volume_id, device, applied.touched, progress.stop(),
-                              [&](double percent) { progress.say("Reading back for the digest", 50 + percent / 2); });
+    committed.digest = parts_.digests.update(
+        row.volume_id, device, applied.touched, progress.stop(),
+        [&](double percent) { progress.say("Reading back for the digest", 50 + percent / 2); }, applied.whole_leaves);
     committed.bytes = applied.data_bytes;
     parts_.sessions.complete(row, committed.digest);
     files.remove();
@@ -327,7 +386,7 @@ Committed WriteSessionService::apply_staged(const WriteSessionRow& row, const Bl
 
 Committed WriteSessionService::finish_commit(const WriteSessionRow& row, const std::shared_ptr<SessionBackend>& backend,
                                              const Progress& progress) {
-    const auto found = device_of(row.volume_id, progress.stop());
+    const auto found = device_of(row.volume_id, device_limit, progress.stop());
     const BlockDevice device(found.path);
     Committed committed;
     if (row.is_staged()) {
@@ -343,21 +402,26 @@ Committed WriteSessionService::finish_commit(const WriteSessionRow& row, const s
         }
         parts_.sessions.complete(row, committed.digest);
     }
-    log::info("session={} job={} volume={} committed", row.id.value.substr(0, 8), row.job_id.value,
-              row.volume_id.value);
+    log::info("session={} job={} volume={} committed", row.short_id(), row.job_id.value, row.volume_id.value);
     return committed;
 }
 
-void WriteSessionService::abort(const WriteSessionId& id, const std::stop_token& stop) {
+void WriteSessionService::abort(const WriteSessionId& id, const std::stop_token& stop, bool gives_up) {
     const auto lease = parts_.locks.acquire(parts_.sessions.require(id).volume_id.value, lock_limit, stop);
     const auto row = parts_.sessions.require(id);
-    const bool is_lost = row.state == "committing" && row.is_staged() && !staging_->files_of(id.value).exist();
-    if (is_lost) {
-        give_up(row, Error(ErrorCode::corrupt, "its staged changes are gone, and it was aborted"));
-    } else if (row.state == "committed" || row.state == "committing") {
+    const bool is_lost = row.state == "committing" && row.is_staged() && staging_->files_of(id.value).are_missing();
+    if (is_lost || (gives_up && row.state == "committing")) {
+        give_up(row, Error(ErrorCode::corrupt,
+                           is_lost ? "its staged changes are gone, and it was aborted" : "it was given up by request"));
+        return;
+    }
+    if (row.state == "committed" || row.state == "committing") {
         throw Error(ErrorCode::conflict,
-                    "the write session " + id.value + " is " + row.state + " and cannot be aborted",
-                    {.remedy = row.state == "committing" ? "Repeat the commit." : "", .retry_safe = true});
+                    "the write session " + row.short_id() + " is " + row.state + " and cannot be aborted",
+                    {.remedy = row.state == "committing" ? "Repeat the commit. If it can never be finished, give it up "
+                                                           "and replicate the machine in full again."
+                                                         : "",
+                     .retry_safe = true});
     }
     if (row.state == "open") {
         abort_open(row);
@@ -370,7 +434,7 @@ void WriteSessionService::abort_open(const WriteSessionRow& row) {
     parts_.sessions.change_state(row.id, "open", "aborted");
     drop(row.id);
     staging_->files_of(row.id.value).remove();
-    log::info("session={} job={} volume={} aborted", row.id.value.substr(0, 8), row.job_id.value, row.volume_id.value);
+    log::info("session={} job={} volume={} aborted", row.short_id(), row.job_id.value, row.volume_id.value);
 }
 
 }  // namespace mk::volumes

@@ -5,11 +5,18 @@
 //   staged   writes go to an overlay; commit applies it, abort leaves the volume untouched
 //
 //   open --commit--> committing --applied--> committed        open --abort--> aborted
-//   committing --staged changes damaged, or gone and abort--> aborted: the volume needs a full copy
+//   committing --staged changes damaged, or given up--> aborted: the volume needs a full copy
 //
-// An export exists exactly while its session is open. A session in "committing" is finished by the next start of the
+// An export exists only while its session is open. A session in "committing" is finished by the next start of the
 // daemon. An open session outlives the job that opened it: another job of the same machine may take it over with all
 // that arrived in it.
+//
+// What is open may be the rest of a recovery point that counts already. So it stays open, with its files, whatever
+// fails (a device that is late, a staging folder that is not mounted): without an export it is opened again by the next
+// call that needs it. Only a damaged journal ends it, or an opening that finds its files gone.
+//
+// Each attempt of a job opens its sessions again. That cuts whoever still writes for the attempt before, and where a
+// flush had failed the session begins again from what is durable, under another instance.
 //
 // Staging space: a session whose expected changes do not fit is refused (exhausted) before anything is copied. When
 // more comes than there is, the write that does not fit fails (the client sees "no space"), the session stays open with
@@ -18,6 +25,7 @@
 //
 //  Commit runs under the volume's key lock (operation runner), open and abort take it themselves. Thread-safe.
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -72,36 +80,44 @@ class WriteSessionService {
     WriteSessionService(Parts parts, StagingOptions staging);
     ~WriteSessionService();
 
-    /// Opens again what was open, removes overlays that belong to nobody. Returns the sessions whose commit must be
-    /// continued.
+    /// Opens again what was open as far as its device is there already, removes overlays that belong to nobody. Returns
+    /// the sessions whose commit must be continued. Waits for nothing.
     std::vector<WriteSessionId> resume();
-    /// The job's own session of that volume, the one it takes over, or a new one. A session to be taken over that has
-    /// another kind or length is aborted, and a new one opened.
+    /// The job's own session of that volume, the one it takes over, or a new one; its clients until now are cut. A
+    /// session whose staged changes are gone, and one to be taken over that has another kind or length, is aborted and
+    /// a new one opened.
     WriteSessionView open(const OpenSession& request, const std::stop_token& stop);
     WriteSessionView get(const WriteSessionId& id) const;
     std::vector<WriteSessionView> list_of_job(const JobId& job_id) const;
-    /// Ranges whose content, as the session would read it now, has another digest.
+    /// Ranges whose content, as the session would read it now, has another digest. Cuts its clients first: what was
+    /// compared does not change any more.
     std::vector<Range> verify(const WriteSessionId& id, const std::vector<RangeDigest>& expected,
-                              const Progress& progress) const;
+                              const Progress& progress);
     Committed commit(const WriteSessionId& id, const Progress& progress);
-    void abort(const WriteSessionId& id, const std::stop_token& stop);
+    /// The volume of an open staged session is untouched. One that is committing is refused (Error{conflict}) unless
+    /// its staged changes are gone or `gives_up`: the volume is between two points then, has no digest, and needs a
+    /// full copy.
+    void abort(const WriteSessionId& id, const std::stop_token& stop, bool gives_up = false);
 
   private:
-    Device device_of(const VolumeId& volume_id, const std::stop_token& stop) const;
+    Device device_of(const VolumeId& volume_id, std::chrono::milliseconds limit, const std::stop_token& stop) const;
     void check_request(const OpenSession& request, const VolumeRow& volume) const;
     std::shared_ptr<SessionBackend> make_new_backend(const WriteSessionRow& row, const Device& device,
                                                      Bytes expected) const;
     std::shared_ptr<SessionBackend> make_old_backend(const WriteSessionRow& row, const Device& device) const;
     WriteSessionView open_new(const OpenSession& request, const VolumeRow& volume, const std::stop_token& stop);
-    WriteSessionView take_over(const WriteSessionRow& row, const OpenSession& request);
+    bool refresh(const WriteSessionRow& row, const std::stop_token& stop);
+    WriteSessionView take_over(const WriteSessionRow& row, const OpenSession& request, const std::stop_token& stop);
     void abort_open(const WriteSessionRow& row);
     WriteSessionView view_of(const WriteSessionRow& row) const;
     std::shared_ptr<SessionBackend> find_backend(const WriteSessionId& id) const;
-    std::shared_ptr<SessionBackend> require_backend(const WriteSessionId& id) const;
+    std::shared_ptr<SessionBackend> require_backend(const WriteSessionRow& row, const std::stop_token& stop);
     void keep(const WriteSessionId& id, std::shared_ptr<SessionBackend> backend);
     void drop(const WriteSessionId& id);
-    void reopen(const WriteSessionRow& row);
-    std::shared_ptr<SessionBackend> close_for_commit(const WriteSessionRow& row);
+    std::shared_ptr<SessionBackend> reopen(const WriteSessionRow& row, std::chrono::milliseconds limit,
+                                           const std::stop_token& stop);
+    void try_reopen(const WriteSessionId& id);
+    std::shared_ptr<SessionBackend> close_for_commit(const WriteSessionRow& row, const std::stop_token& stop);
     Committed apply_staged(const WriteSessionRow& row, const BlockDevice& device, const Progress& progress);
     void give_up(const WriteSessionRow& row, const Error& reason);
     Committed finish_commit(const WriteSessionRow& row, const std::shared_ptr<SessionBackend>& backend,

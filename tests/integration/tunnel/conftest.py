@@ -25,7 +25,7 @@ def folder():
 
 
 @pytest.fixture
-def sites():
+def sites(folder):  # asked for here, so that it is removed after the programs that write into it have ended
     """Keeps what a test starts; all of it is stopped at the end, the last one first."""
     made = []
     yield made

@@ -1,4 +1,5 @@
 """Data and control connections while things go wrong around them."""
+import resource
 import signal
 import socket
 import ssl
@@ -149,3 +150,14 @@ def test_old_versions_of_tls_are_refused(oma):
             pytest.raises((ssl.SSLError, ConnectionError)):
         connection.settimeout(20)
         context.wrap_socket(connection)
+
+
+def test_a_service_uses_all_descriptors_that_it_may_have(oma):
+    end(oma.gateway)
+    _, hard = before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        oma.start_gateway()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert resource.prlimit(oma.gateway.pid, resource.RLIMIT_NOFILE) == (hard, hard)

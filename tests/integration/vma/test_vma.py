@@ -322,7 +322,8 @@ def test_jobs_wait_for_a_slot(vcenter, folder):
         first = one.start(new_job())
         service.wait_stage(first, "Copying")
         second = new_job()
-        other = {**one.order(second), "moref": vcenter.machine("beacon")["moref"]}
+        beacon = vcenter.machine("beacon")
+        other = {**one.order(second), "moref": beacon["moref"], "instance_uuid": beacon["instance_uuid"]}
         assert service.call("POST", "/api/v1/replicate", other)[0] == 202
         service.wait_stage(second, "Waiting for a slot (place 1 of 1)")
         for job in (second, first):

@@ -83,16 +83,70 @@ def test_flushed_data_of_an_open_session_survives_the_daemon(own, cloud, context
     assert holds(cloud, volume, expected)
 
 
-def test_session_whose_overlay_is_gone_is_aborted_at_start(own, cloud, context):
+def states_of(daemon, job):
+    return [s["state"] for s in daemon.call("GET", f"/api/v1/write-sessions?job_id={job}")["sessions"]]
+
+
+def test_session_whose_overlay_is_gone_is_aborted_by_the_next_opening(own, cloud, context):
     daemon = own()
     volume = daemon.attached(context=context)["volume_id"]
     session = daemon.open(volume, "staged")
     daemon.kill()
     shutil.rmtree(daemon.staging)
     daemon.start()
-    states = [s["state"] for s in daemon.call("GET", "/api/v1/write-sessions?job_id=job-1")["sessions"]]
-    assert states == ["aborted"]
-    assert daemon.open(volume, "staged")["session_id"] != session["session_id"]
+    assert states_of(daemon, "job-1") == ["open"]
+    following = daemon.open(volume, "staged", "job-2", resume_of="job-1")
+    assert following["session_id"] != session["session_id"] and not following["has_writes"]
+    assert states_of(daemon, "job-1") == ["aborted"] and states_of(daemon, "job-2") == ["open"]
+
+
+@pytest.mark.parametrize("what", ["device", "staging"])
+def test_open_session_outlives_a_start_that_cannot_open_it(own, cloud, context, what):
+    """It may be the rest of a recovery point that is recorded already: a commit finishes it once everything is there."""
+    daemon = own()
+    volume = daemon.attached(context=context)["volume_id"]
+    session, expected = filled_session(daemon, volume, 3)
+    daemon.kill()
+    if what == "device":
+        daemon.settings["device_directory"] = str(daemon.folder / "no-devices")
+        daemon.settings["sysfs_block"] = str(daemon.folder / "no-devices")
+    else:
+        os.rename(daemon.staging, daemon.folder / "away")
+    daemon.start()
+    assert states_of(daemon, "job-inc") == ["open"]
+    if what == "staging":
+        with pytest.raises(Failed) as failed:
+            daemon.commit(session)
+        assert failed.value.error["retry_safe"] and "staging" in failed.value.error["remedy"]
+        os.rmdir(daemon.staging)
+        os.rename(daemon.folder / "away", daemon.staging)
+    else:
+        daemon.stop()
+        del daemon.settings["device_directory"], daemon.settings["sysfs_block"]
+        daemon.start()
+    result = daemon.commit(session)
+    assert holds(cloud, volume, expected) and result["digest"] == daemon.side_digest(volume)
+
+
+def test_commit_that_can_never_be_finished_is_given_up_by_request(own, cloud, context):
+    daemon = own()
+    volume = daemon.attached(context=context)["volume_id"]
+    session, _, _ = half_applied(daemon, cloud, volume)
+    journal = daemon.staging / (session["session_id"] + ".journal")
+    journal.unlink()
+    journal.mkdir()  # it is there and cannot be read, as on a disk that is broken
+    daemon.start()
+    with pytest.raises(Failed):
+        daemon.commit(session)
+    with pytest.raises(Failed) as failed:
+        daemon.digest(volume)
+    assert failed.value.error["code"] == "conflict", "the volume is between two points"
+    path = f"/api/v1/write-sessions/{session['session_id']}"
+    for query in ("", "?give_up=false", "?give_up=perhaps"):
+        with pytest.raises(Refused):
+            daemon.call("DELETE", path + query)
+    assert daemon.call("DELETE", path + "?give_up=true")["state"] == "aborted"
+    assert daemon.commit(daemon.open(volume, "direct", "job-full"))["digest"] == daemon.side_digest(volume)
 
 
 def test_creation_that_was_cut_off_is_finished_in_the_size_that_is_wanted_now(own, cloud, context):
@@ -207,3 +261,23 @@ def test_secrets_are_never_logged(own, cloud, context):
     daemon.attached(context=context)
     text = daemon.log.read_text()
     assert cloud.key not in text and cloud.secret not in text and daemon.token not in text and "signature=" not in text
+
+
+def test_name_of_an_export_is_never_logged(own, cloud, context):
+    daemon = own()
+    volume = daemon.attached(context=context)["volume_id"]
+    session, _ = filled_session(daemon, volume, 1)
+    daemon.do("POST", f"/api/v1/write-sessions/{session['session_id']}/verify", {"ranges": []})
+    with pytest.raises(Refused):
+        daemon.open(volume, "staged", "job-other")
+    daemon.commit(session)
+    text = daemon.log.read_text()
+    assert session["session_id"] not in text and session["session_id"][:8] in text
+
+
+def test_exports_are_offered_to_this_machine_alone(own):
+    daemon = own()
+    daemon.stop()
+    daemon.settings["nbd_listen"] = "0.0.0.0:0"
+    with pytest.raises(AssertionError, match="nbd_listen"):
+        daemon.start()

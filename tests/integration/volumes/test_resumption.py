@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+import nbd as libnbd
 import pytest
 
 from daemonlab import GIB, MIB, Refused, holds, nbd, run_digest
@@ -29,8 +30,13 @@ def test_next_job_goes_on_with_everything_that_arrived(daemon, cloud, volume, ki
     client = nbd(first["nbd_uri"])
     second = daemon.open(volume, kind, "job-b", resume_of="job-a")
     assert second == {**first, "job_id": "job-b", "has_writes": True}
-    assert client.pread(MIB, 0) == expected[0], "the export and its connections are the same"
-    client.shutdown()
+    with pytest.raises(libnbd.Error):
+        client.pwrite(b"late" * 128, 0)
+    client = nbd(second["nbd_uri"])
+    assert client.pread(MIB, 0) == expected[0]
+    assert daemon.open(volume, kind, "job-b") == second
+    with pytest.raises(libnbd.Error):
+        client.pwrite(b"late" * 128, 0)
     assert sessions_of(daemon, "job-a", volume) == [] and sessions_of(daemon, "job-b", volume) == [second]
     expected |= put(second, 1)
     third = daemon.open(volume, kind, "job-c", resume_of="job-b")

@@ -128,7 +128,7 @@ def test_half_open_connections_do_not_hinder_a_copy(own, cloud, context, tmp_pat
     flood = []
     copy = subprocess.Popen(["nbdcopy", "--flush", "--destination-is-zero", str(image), session["nbd_uri"]])
     try:
-        wait_for(lambda: daemon.open(volume, "direct", expect_zero=True)["has_writes"])
+        wait_for(lambda: daemon.call("GET", "/api/v1/write-sessions?job_id=job-1")["sessions"][0]["has_writes"])
         for _ in range(500):
             flood.append(socket.create_connection(("127.0.0.1", daemon.nbd_port), timeout=10))
         assert copy.wait(120) == 0

@@ -26,6 +26,7 @@ class AbsentSource : public replication::SourceSite, public failover::SourcePowe
     void stop_pass(const JobId&) override { nobody_answers(); }
     void forget_pass(const JobId&) override { nobody_answers(); }
     std::string target_uri(const contracts::WriteSession&) const override { nobody_answers(); }
+    bool can_compare() const override { nobody_answers(); }
     void set_limit(Bytes) override { nobody_answers(); }
     void forget_checkpoint(const std::string&) override { nobody_answers(); }
     std::vector<std::string> sweep_snapshots(const contracts::VcenterAccess&, const std::string&,
@@ -55,6 +56,7 @@ class AbsentReplicaVolumes : public replication::ReplicaVolumes {
     }
     std::string commit(const WriteSessionId&, const replication::Report&, const Stop&) override { nobody_answers(); }
     void abort(const WriteSessionId&, const Stop&) override { nobody_answers(); }
+    void give_up(const WriteSessionId&, const Stop&) override { nobody_answers(); }
 };
 
 class AbsentFailoverVolumes : public failover::FailoverVolumes {

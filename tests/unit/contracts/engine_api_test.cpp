@@ -10,6 +10,7 @@ TEST(EngineContract, EveryEventIsOneLineAndComesBack) {
         EngineProgress{"Copying", "incremental", 1, 2, 3, "read", "the reader is gone", {{DiskId{"disk-2000"}, 10, 5}}},
         EngineSnapshot{"snapshot-1", "migratekit-job\n-1"},
         EngineDigests{DiskId{"disk-2000"}, {{{0, 512}, a_digest}}},
+        EngineDifferences{DiskId{"disk-2000"}, {{0, 512}, {4096, 512}}},
         EngineResult{a_result()},
         EngineError{to_json(Error(ErrorCode::cancelled, "stopped"))},
     };
@@ -25,6 +26,16 @@ TEST(EngineContract, ADigestEventFitsIntoALine) {
     EngineDigests event{DiskId{"disk-2000"}, {}};
     event.digests.assign(digests_per_event, {{~0ULL, ~0ULL}, std::string(32, 'f')});
     EXPECT_LT(engine_event_line(event).size(), 60 * KiB);
+}
+
+TEST(EngineContract, ADifferencesEventFitsIntoALine) {
+    EngineDifferences event{DiskId{"disk-2000"}, {}};
+    event.ranges.assign(differences_per_event, {~0ULL, ~0ULL});
+    EXPECT_LT(engine_event_line(event).size(), 60 * KiB);
+    event.ranges = {{1, 2}, {~0ULL, 3}};
+    const auto back = std::get<EngineDifferences>(engine_event_from(engine_event_line(event)));
+    EXPECT_EQ(back.disk_id.value, "disk-2000");
+    EXPECT_EQ(back.ranges, event.ranges);
 }
 
 TEST(EngineContract, ACommandIsOneLineAndComesBack) {
@@ -47,7 +58,9 @@ TEST(EngineContract, AnEngineThatSaysLittleIsUnderstood) {
 }
 
 TEST(EngineContract, RefusesForeignLines) {
-    for (const char* line : {"", "nonsense", "{}", R"({"type":"dance"})", R"({"type":"snapshot"})", "[1]"}) {
+    for (const char* line : {"", "nonsense", "{}", R"({"type":"dance"})", R"({"type":"snapshot"})", "[1]",
+                             R"({"type":"differences","disk_id":"d","ranges":[[1]]})",
+                             R"({"type":"differences","disk_id":"d","ranges":[[-1,5]]})"}) {
         EXPECT_THROW(engine_event_from(line), Error) << line;
     }
 }

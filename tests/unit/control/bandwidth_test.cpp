@@ -117,6 +117,15 @@ TEST(Bandwidth, NightsOnWhichTheClocksChangeFollowTheClock) {
     EXPECT_EQ(limit_at(limits, utc(2026, 10, 25, 2, 30)), 1'000'000u);
 }
 
+TEST(Bandwidth, WhatIsNoTimeOfDayIsRefused) {
+    for (const auto* text : {"x8:30", "1x:30", "18:x0", "18:3x", "18:60", "24:01", "1830", "18:3", "18:30 ", "18.30"}) {
+        SCOPED_TRACE(text);
+        const auto error = error_of([&] { with_windows({window(R"("mon")", "08:00", text)}); });
+        EXPECT_EQ(error.code(), ErrorCode::invalid);
+        EXPECT_NE(error.cause().find("no time of day"), std::string::npos) << error.cause();
+    }
+}
+
 TEST(Bandwidth, WindowsThatOverlapAreRefusedWithBothNumbers) {
     const auto refusal = [](const std::vector<std::string>& windows) {
         const auto error = error_of([&] { with_windows(windows); });

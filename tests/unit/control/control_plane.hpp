@@ -26,7 +26,7 @@ class PassAsFinalSync : public failover::FinalSync {
   public:
     explicit PassAsFinalSync(replication::Collaborators& use) : use_(use) {}
     RecoveryPoint run(const JobId& job, const VmContextId& vm, const std::stop_token& stop) override {
-        return replication::PassCoordinator(use_, job, vm, {}).run(stop);
+        return replication::PassCoordinator(use_, job, vm, {.sample = false}).run(stop);
     }
     void clean_up(const JobId& job, const VmContextId& vm) override { replication::abandon_pass(use_, job, vm); }
     void drop_resumable(const VmContextId& vm) override { replication::drop_resumable(use_, vm); }
@@ -141,6 +141,21 @@ class ControlPlane : public testing::Test {
         settings.network_id = "net-live";
         settings.test_network_id = "net-test";
         return settings;
+    }
+
+    /// A sync whose commit broke: of one disk the staged data is lost, and the commit of the other one goes on.
+    JobId tear_commit(const VmContextId& vm) {
+        source.content = {{disk_id_from_key(2000), "boot v2"}, {disk_id_from_key(2001), "data v2"}};
+        faults.break_call("commit");
+        const auto job = replication->start(vm, {}, "test");
+        EXPECT_EQ(outcome(job), JobStatus::failed);
+        faults.mend();
+        for (auto& [id, session] : volumes.sessions) {
+            if (session.row.job_id == job) {
+                session.row.state = session.row.volume_id.value == "vol-disk-2000" ? "aborted" : "committing";
+            }
+        }
+        return job;
     }
 
     bool is_over(const JobId& job) const {

@@ -59,6 +59,7 @@ class FakeSource : public replication::SourceSite, public failover::SourcePower,
     bool shutdown_works = true;
     bool keeps_snapshots = false;  ///< sweeping does not help
     bool through_tunnel = false;
+    bool is_comparable = true;
     bool sample_hits = false;   ///< the share that an increment compares meets what is wrong
     int disks_per_look = 1000;  ///< that arrive between two looks at the progress
     std::vector<DiskId> sent;   ///< each time that a disk was read and sent, in order
@@ -81,6 +82,7 @@ class FakeSource : public replication::SourceSite, public failover::SourcePower,
     std::string target_uri(const contracts::WriteSession& session) const override {
         return through_tunnel ? "tunnel:///" + session.export_name : session.nbd_uri;
     }
+    bool can_compare() const override { return is_comparable; }
     void start_pass(const contracts::PassRequest& request, const std::stop_token&) override {
         faults_.call("start_pass", [&] {
             const std::lock_guard lock(mutex_);

@@ -244,6 +244,17 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
         });
     }
 
+    void give_up(const WriteSessionId& id, const std::stop_token&) override {
+        faults_.call("give_up", [&] {
+            const std::lock_guard lock(mutex_);
+            auto& state = sessions.at(id.value).row.state;
+            if (state == "committed") {
+                throw Error(ErrorCode::conflict, "the session is committed");
+            }
+            state = "aborted";
+        });
+    }
+
     contracts::Snapshot create_snapshot(const VolumeId& id, const std::string& name, const failover::Report&,
                                         const std::stop_token&) override {
         return faults_.call("create_snapshot", [&] {

@@ -52,10 +52,24 @@ class Faults {
         const std::lock_guard lock(mutex_);
         refused_writes_ = n;
     }
+    /// The n-th write from now on fails once. False from was_refused() until then.
+    void refuse_write_at(int n) {
+        const std::lock_guard lock(mutex_);
+        writes_left_ = n;
+        was_refused_ = false;
+    }
+    bool was_refused() const {
+        const std::lock_guard lock(mutex_);
+        return was_refused_;
+    }
     /// To be called before every write to the database.
     void write() {
         const std::lock_guard lock(mutex_);
         effect_locked();
+        if (writes_left_ > 0 && --writes_left_ == 0) {
+            was_refused_ = true;
+            throw Error(ErrorCode::exhausted, "the disk is full");
+        }
         if (refused_writes_ > 0) {
             --refused_writes_;
             throw Error(ErrorCode::exhausted, "the disk is full");
@@ -69,6 +83,7 @@ class Faults {
         const std::lock_guard lock(mutex_);
         broken_.clear();
         countdown_ = 0;
+        writes_left_ = 0;
         code_ = ErrorCode::unavailable;
     }
     /// Name of the call that failed since fail_call(); empty when none did.
@@ -137,6 +152,8 @@ class Faults {
     int countdown_ = 0;
     int effects_left_ = 0;
     int refused_writes_ = 0;
+    int writes_left_ = 0;
+    bool was_refused_ = false;
     bool dead_ = false;
     Moment moment_ = Moment::before;
     ErrorCode code_ = ErrorCode::unavailable;

@@ -163,6 +163,28 @@ TEST_F(JobLogTest, EventsComeInOrderAndPageByPage) {
     EXPECT_EQ(rest[1].message, "4");
 }
 
+TEST_F(JobLogTest, JobsOfAMachineAreFoundByWhatTheyNote) {
+    const auto noting = [&](const std::string& vm, const Json& value) {
+        const auto job = job_log.start({.type = JobType::migration,
+                                        .operation = "sync",
+                                        .owner = "test",
+                                        .vm_context_id = VmContextId{vm},
+                                        .metadata = "{}",
+                                        .steps = {}});
+        job_log.remember(job, "left", value);
+        return job;
+    };
+    const auto vm = add_machine();
+    const auto first = noting(vm.value, true);
+    noting(vm.value, false);
+    noting(add_machine(test::a_machine("db-01", "uuid-2")).value, true);
+    const auto last = noting(vm.value, true);
+    const auto found = job_log.list_noting(vm, R"("left":true)");
+    ASSERT_EQ(found.size(), 2U);
+    EXPECT_EQ(found[0].id, last);
+    EXPECT_EQ(found[1].id, first);
+}
+
 TEST_F(JobLogTest, OpenJobsAreListedNewestFirst) {
     const auto first = start();
     const auto second = start();

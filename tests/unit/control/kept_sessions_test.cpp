@@ -5,7 +5,20 @@
 namespace mk::replication {
 namespace {
 
-class KeptSessionsTest : public test::InterruptedCopies {};
+class KeptSessionsTest : public test::InterruptedCopies {
+  protected:
+    /// As many as a schedule makes that meets the same failure for a night.
+    void add_ended_jobs(const VmContextId& vm) {
+        for (int i = 0; i < 210; ++i) {
+            job_log.end(job_log.start({.type = JobType::migration,
+                                       .operation = "sync",
+                                       .owner = "schedule",
+                                       .vm_context_id = vm,
+                                       .metadata = "{}",
+                                       .steps = {}}));
+        }
+    }
+};
 
 TEST_F(KeptSessionsTest, NextJobGoesOnWithWhatAStoppedOneLeft) {
     const auto vm = add_changed_machine();
@@ -33,6 +46,42 @@ TEST_F(KeptSessionsTest, NextJobGoesOnWithAFirstCopy) {
     EXPECT_TRUE(source.passes.back().disks[0].target_is_zero);
     EXPECT_TRUE(source.passes.back().disks[0].target_has_writes);
     expect_copied();
+    expect_at_rest(vm);
+}
+
+TEST_F(KeptSessionsTest, NextJobGoesOnHoweverManyJobsFailedMeanwhile) {
+    const auto vm = add_changed_machine();
+    stop_after_boot_disk(vm);
+    add_ended_jobs(vm);
+    EXPECT_EQ(sync(vm), JobStatus::completed);
+    EXPECT_EQ(source.sent, (std::vector<DiskId>{boot, data}));
+    expect_at_rest(vm);
+}
+
+TEST_F(KeptSessionsTest, WhatCouldNotBeCleanedUpIsFoundHoweverManyJobsFailedMeanwhile) {
+    const auto vm = add_changed_machine();
+    source.keeps_snapshots = true;
+    const auto stopped = stop_after_boot_disk(vm, {.full = true});
+    EXPECT_EQ(source.snapshots.size(), 1U);
+    add_ended_jobs(vm);
+    source.keeps_snapshots = false;
+    const auto job = replication->start(vm, {}, "test");
+    EXPECT_EQ(outcome(job), JobStatus::completed);
+    EXPECT_TRUE(has_logged(job, "Cleaning up what job " + stopped.value));
+    expect_at_rest(vm);
+}
+
+TEST_F(KeptSessionsTest, ServiceStopsAlsoWhileItsTimerCannotRecordAnEnd) {
+    const auto vm = add_changed_machine();
+    stop_after_boot_disk(vm);
+    clock.advance(std::chrono::days{8});
+    faults.kill_at(4);  // in the middle of the timer's job
+    replication->start_timer();
+    wait_until([&] { return faults.is_dead(); }, std::chrono::milliseconds{1}, std::chrono::seconds{60}, {},
+               "the timer did not look");
+    replication->stop();
+    restart();
+    replication->drop_expired();
     expect_at_rest(vm);
 }
 

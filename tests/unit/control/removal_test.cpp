@@ -39,6 +39,18 @@ TEST_F(RemovalTest, KeepsTheVolumesWhenAskedTo) {
     EXPECT_EQ(volumes.volumes.size(), 2U);
 }
 
+TEST_F(RemovalTest, CopyWhoseCommitBrokeIsDeletedButNotKept) {
+    tear_commit(vm);
+    const auto error = test::error_of([&] { replication->remove(vm, true, "test"); });
+    EXPECT_EQ(error.code(), ErrorCode::conflict);
+    EXPECT_NE(error.advice().remedy.find("sync start"), std::string::npos);
+    EXPECT_TRUE(recovery_points.latest(vm));
+    EXPECT_EQ(volumes.open_sessions(), 1);
+    EXPECT_FALSE(replication->remove(vm, false, "test"));
+    EXPECT_EQ(volumes.open_sessions(), 0);
+    expect_gone();
+}
+
 TEST_F(RemovalTest, NothingCanStartWhileVolumesAreDeleted) {
     int tries = 0;
     volumes.on_remove = [&] {

@@ -127,6 +127,57 @@ TEST_F(ReplicationTest, CommitWhoseStagedDataIsLostNeedsAFullCopyWhichWorks) {
     expect_at_rest(vm);
 }
 
+TEST_F(ReplicationTest, RecordedPointIsFinishedAlsoWhenTheSourceIsLostSoThatAFailoverCanStart) {
+    const auto vm = add_replicated_machine();
+    source.content[boot] = "boot v2";
+    faults.break_call("commit");
+    const auto job = replication->start(vm, {}, "test");
+    EXPECT_EQ(outcome(job), JobStatus::failed);
+    faults.mend();
+    for (const auto* call : {"look_up", "sweep_snapshots", "stop_pass", "progress", "forget_pass"}) {
+        faults.break_call(call);
+    }
+    EXPECT_EQ(test::code_of([&] { throw fails(vm); }), ErrorCode::unavailable);
+    EXPECT_TRUE(recovery_points.of_job(job)->applied);
+    EXPECT_EQ(volumes.of_disk("disk-2000").content, "boot v2");
+    expect_at_rest(vm);
+    EXPECT_EQ(outcome(failover->start(vm, {}, "test")), JobStatus::completed);
+}
+
+TEST_F(ReplicationTest, FullCopyGivesUpACommitOfWhichOneDiskIsLost) {
+    const auto vm = add_replicated_machine();
+    const auto job = tear_commit(vm);
+    const auto torn = recovery_points.latest(vm)->id;
+    EXPECT_NE(fails(vm).advice().remedy.find("--full"), std::string::npos);
+    faults.break_call("give_up");
+    EXPECT_EQ(fails(vm, {.full = true}).code(), ErrorCode::unavailable);
+    EXPECT_EQ(recovery_points.latest(vm)->id, torn);  // and nothing is forgotten before the sessions are closed
+    faults.mend();
+    ASSERT_EQ(sync(vm, {.full = true}), JobStatus::completed);
+    EXPECT_FALSE(recovery_points.of_job(job).has_value());
+    EXPECT_EQ(volumes.of_disk("disk-2001").content, "data v2");
+    expect_at_rest(vm);
+}
+
+TEST_F(ReplicationTest, CommittedPassKeepsNoNoteOfItsSessions) {
+    const auto vm = add_replicated_machine();
+    EXPECT_EQ(sync(vm), JobStatus::completed);
+    EXPECT_TRUE(job_log.list_noting(vm, R"("resumable":{)").empty());
+}
+
+TEST_F(ReplicationTest, FinalSyncReadsNoSamplesButComparesWhatIsDoubtful) {
+    const auto vm = add_replicated_machine();
+    policies.percent = 5;
+    failover::FailoverRequest live;
+    live.live = true;
+    ASSERT_EQ(outcome(failover->start(vm, live, "test")), JobStatus::completed);
+    EXPECT_EQ(source.passes.back().compare_percent, 0);
+    ASSERT_EQ(outcome(failover->go_back(vm, "test")), JobStatus::completed);
+    source.machine.change_tracking = false;
+    ASSERT_EQ(outcome(failover->start(vm, live, "test")), JobStatus::completed);
+    EXPECT_EQ(source.passes.back().compare_percent, 100);
+}
+
 TEST_F(ReplicationTest, ResultThatLacksADiskIsRefused) {
     const auto vm = add_replicated_machine();
     source.edit = [](contracts::PassProgress& p) {

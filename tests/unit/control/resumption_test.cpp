@@ -232,6 +232,42 @@ TEST_F(ResumptionTest, SessionThatIsGoneBetweenTwoAttemptsEndsTheJob) {
     expect_at_rest(vm);
 }
 
+TEST_F(ResumptionTest, FinishedCopyIsKeptWhenTheVmaCannotBeToldToForgetIt) {
+    const auto vm = add_changed_machine();
+    faults.break_call("forget_pass");
+    const auto job = replication->start(vm, {}, "test");
+    EXPECT_EQ(outcome(job), JobStatus::completed);
+    EXPECT_TRUE(has_logged(job, "keeps the record of this copy"));
+    EXPECT_EQ(source.sent, (std::vector<DiskId>{boot, data}));
+    expect_at_rest(vm);
+}
+
+TEST_F(ResumptionTest, SessionsAreOpenedOnceMoreForEachAttemptAndNotForEachTry) {
+    auto pacing = pass_pacing;
+    pacing.patience = std::chrono::hours{1};
+    set_pacing(pacing);
+    const auto vm = add_changed_machine();
+    source.edit = [&](contracts::PassProgress& p) {
+        if (p.state == "running" && p.attempt == 1) {
+            p.state = "interrupted";
+            faults.break_call("start_pass");
+        }
+    };
+    faults.forget_calls();
+    const auto count = [&](const char* name) {
+        const auto calls = faults.calls();
+        return std::count(calls.begin(), calls.end(), name);
+    };
+    const auto job = replication->start(vm, {}, "test");
+    wait_until([&] { return count("start_pass") > 3; }, std::chrono::milliseconds{1}, std::chrono::seconds{60}, {},
+               "the second attempt was not tried again");
+    faults.mend();
+    EXPECT_EQ(outcome(job), JobStatus::completed);
+    EXPECT_EQ(count("open_session"), 4);
+    EXPECT_TRUE(source.passes.back().disks[0].target_has_writes);
+    expect_at_rest(vm);
+}
+
 TEST_F(ResumptionTest, LimitsReachTheVmaWhenTheyChangeAndNotOftener) {
     const auto vm = add_changed_machine();
     source.limits.clear();

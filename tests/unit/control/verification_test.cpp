@@ -103,6 +103,26 @@ TEST_F(ComparisonTest, ChangeTrackingThatWasResetLeadsToAComparisonInsteadOfAFul
     expect_at_rest(vm);
 }
 
+TEST_F(ComparisonTest, WithoutATunnelNothingIsComparedAndDoubtsStay) {
+    const auto vm = add_replicated_machine();
+    source.is_comparable = false;
+    EXPECT_EQ(sync(vm), JobStatus::completed);
+    EXPECT_EQ(source.passes.back().compare_percent, 0);
+    const auto error = test::error_of([&] { replication->start(vm, {.compare = true}, "test"); });
+    EXPECT_EQ(error.code(), ErrorCode::conflict);
+    EXPECT_NE(error.advice().remedy.find("--full"), std::string::npos);
+    EXPECT_EQ(status(vm), MachineStatus::ready_for_failover);
+    machines.set_compare_reason(vm, "change tracking missed something");
+    const auto job = replication->start(vm, {}, "test");
+    EXPECT_EQ(outcome(job), JobStatus::completed);
+    EXPECT_EQ(source.passes.back().compare_percent, 0);
+    EXPECT_TRUE(has_logged(job, "cannot be compared"));
+    EXPECT_EQ(machines.find(vm)->compare_reason, "change tracking missed something");
+    EXPECT_EQ(problem_of(replication->verify(vm, 100, "test")).code(), ErrorCode::conflict);
+    EXPECT_EQ(sync(vm, {.full = true}), JobStatus::completed);
+    EXPECT_EQ(machines.find(vm)->compare_reason, "");
+}
+
 TEST_F(ComparisonTest, DiskWithoutAChangeIdIsComparedAsAWhole) {
     const auto vm = add_replicated_machine();
     source.edit = [](contracts::PassProgress& p) {
@@ -358,6 +378,29 @@ INSTANTIATE_TEST_SUITE_P(Moments, EveryCallOfAVerification, testing::Values(test
                          [](const auto& moment) {
                              return moment.param == test::Moment::before ? "BeforeTheEffect" : "AnswerLost";
                          });
+
+TEST_F(VerificationTest, VerdictThatIsNotedStandsWhateverTheDatabaseRefusesAfterIt) {
+    int standing = 0;
+    for (int n = 1;; ++n) {
+        SCOPED_TRACE("write " + std::to_string(n));
+        faults.refuse_write_at(n);
+        JobId job;
+        try {
+            job = replication->verify(vm, 100, "test");
+        } catch (const Error&) {
+            continue;  // it was not even started
+        }
+        const bool is_completed = outcome(job) == JobStatus::completed;
+        EXPECT_EQ(is_completed, finding_of(job).is_object());
+        standing += is_completed && faults.was_refused() ? 1 : 0;
+        expect_untouched();
+        if (!faults.was_refused() || HasFailure()) {
+            break;
+        }
+    }
+    faults.mend();
+    EXPECT_GE(standing, 3);
+}
 
 TEST_F(VerificationTest, DeathBetweenAnyTwoEffectsLeavesNothingBehind) {
     for (int n = 1;; ++n) {

@@ -1,4 +1,5 @@
 #include <set>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -217,4 +218,40 @@ TEST_F(Comparison, NothingToCompareIsAnError) {
     order.compare_percent = 0;
     EXPECT_THROW(run(), Error);
     EXPECT_EQ(source.freezes, 0);
+}
+
+TEST_F(Comparison, WhatIsFoundEqualIsMadeDurable) {
+    run();  // the sink was filled without a flush, as by an attempt that was cut
+    sink->restart();
+    EXPECT_TRUE(is_equal());
+}
+
+TEST_F(Comparison, ARestartThatLosesNoByteLosesNoDifference) {
+    order.copy.lanes = 1;
+    plant(3 * MiB);
+    plant(3 * MiB + 2 * leaf_size);  // of the same batch
+    bool has_restarted = false;
+    sink->on_flush = [&] {
+        if (!std::exchange(has_restarted, true)) {
+            sink->open_channel({})->flush({});
+            sink->restart();
+        }
+    };
+    const DiskReport report = run();
+    EXPECT_TRUE(has_restarted);
+    EXPECT_TRUE(is_equal());
+    EXPECT_EQ(report.differences, (std::vector<Range>{leaf_at(3 * MiB, size), leaf_at(3 * MiB + 2 * leaf_size, size)}));
+}
+
+TEST_F(Comparison, WhatIsLostAfterItWasFoundEqualIsSent) {
+    order.copy.lanes = 1;
+    bool has_restarted = false;
+    source.machine_disks[0].on_read = [&](Range) {
+        if (!std::exchange(has_restarted, true)) {
+            sink->restart();  // it was filled without a flush
+        }
+    };
+    const DiskReport report = run();
+    EXPECT_TRUE(is_equal());
+    EXPECT_GT(report.sent, 0U);
 }

@@ -202,7 +202,8 @@ class FakeCheckpoints : public engine::CheckpointLog {
             disks = begun;
         }
     }
-    void append(const DiskId& disk, std::span<const engine::RunDigest> runs) noexcept override {
+    void append(const DiskId& disk, std::span<const engine::RunDigest> runs,
+                std::span<const Range> differences) noexcept override {
         if (on_append) {
             on_append();
         }
@@ -212,6 +213,7 @@ class FakeCheckpoints : public engine::CheckpointLog {
         }
         for (engine::DiskCheckpoint& each : disks) {
             if (each.id == disk) {
+                each.differences.insert(each.differences.end(), differences.begin(), differences.end());
                 each.runs.insert(each.runs.end(), runs.begin(), runs.end());
             }
         }

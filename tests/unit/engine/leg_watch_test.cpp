@@ -68,6 +68,8 @@ class Growth {
         return advice;
     }
 
+    void refuse() { growth_.refused(); }
+
   private:
     LaneGrowth growth_;
     LegSample before_;
@@ -87,6 +89,16 @@ TEST(LaneGrowth, AddsWhileItHelps) {
     EXPECT_EQ(growth.window(191, 0.1), Advice::remove);
     for (int i = 0; i < 10; ++i) {
         EXPECT_EQ(growth.window(190, 0.1), Advice::keep) << "not again at once";
+    }
+}
+
+TEST(LaneGrowth, ALaneThatWasRefusedIsNotTriedAgainAtOnceNorAnotherRemoved) {
+    Growth growth;
+    EXPECT_EQ(growth.window(100, 0.1), Advice::keep);
+    EXPECT_EQ(growth.window(100, 0.1), Advice::add);
+    growth.refuse();
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(growth.window(100, 0.1), Advice::keep);
     }
 }
 

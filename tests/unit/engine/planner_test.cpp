@@ -63,7 +63,7 @@ TEST(Planner, ASampleIsTakenFromWhatThePlanLeavesAlone) {
 
 TEST(Planner, WhatEarlierAttemptsDidIsLeftOut) {
     Plan plan = plan_full_copy({{0, 4 * unit_size}}, 8 * unit_size, true);
-    resume(plan, {run(2 * unit_size, unit_size), run(0, unit_size)}, {{0, 5 * unit_size}});
+    resume(plan, {run(2 * unit_size, unit_size), run(0, unit_size)}, {{0, 5 * unit_size}}, false);
     EXPECT_EQ(plan.areas, (RangeSet{{unit_size, unit_size}, {3 * unit_size, unit_size}}));
     EXPECT_EQ(plan.touched, (RangeSet{{0, 5 * unit_size}}));
     EXPECT_EQ(plan.resumed.front().range.offset, 0U) << "in order";
@@ -72,8 +72,16 @@ TEST(Planner, WhatEarlierAttemptsDidIsLeftOut) {
 
 TEST(Planner, AnIncrementRepeatsWhatEarlierAttemptsTouched) {
     Plan plan = plan_increment({{0, 1 * MiB}}, unit_size);
-    resume(plan, {run(8 * MiB, 1 * MiB)}, {{8 * MiB, 2 * MiB}});
+    resume(plan, {run(8 * MiB, 1 * MiB)}, {{8 * MiB, 2 * MiB}}, false);
     EXPECT_EQ(plan.areas, (RangeSet{{0, 1 * MiB}, {9 * MiB, 1 * MiB}}));
+    prove_coverage(plan);
+}
+
+TEST(Planner, AComparingIncrementComparesWhatEarlierAttemptsTouched) {
+    Plan plan = plan_increment({{0, 1 * MiB}}, unit_size);
+    resume(plan, {run(8 * MiB, 1 * MiB)}, {{512 * KiB, 1 * MiB}, {8 * MiB, 2 * MiB}}, true);
+    EXPECT_EQ(plan.areas, (RangeSet{{0, 1 * MiB}}));
+    EXPECT_EQ(plan.compared, (RangeSet{{1 * MiB, 512 * KiB}, {9 * MiB, 1 * MiB}}));
     prove_coverage(plan);
 }
 

@@ -38,6 +38,12 @@ class Replica {
         order.disks[0].base = Base{disk().facts.change_id, "uuid", disk().facts.capacity};
     }
 
+    /// Somebody wrote to the replica.
+    void plant(Bytes offset) {
+        sink().content[offset] ^= std::byte{1};
+        sink().open_channel({})->flush({});
+    }
+
     void guest_writes(Range range, bool zeros = false) {
         for (Bytes i = range.offset; i < range.end(); ++i) {
             disk().content[i] = zeros ? std::byte{0} : static_cast<std::byte>(random_() | 1);
@@ -166,7 +172,8 @@ TEST(Resumption, WhatIsInTheCheckpointIsNotReadAgain) {
     ASSERT_TRUE(report);
     replica.expect_whole(*report);
     const DiskReport& disk = report->disks.front();
-    EXPECT_EQ(disk.resumed, unit_size) << "the second unit: the guest wrote into the first";
+    EXPECT_GE(disk.resumed, 1 * MiB);
+    EXPECT_LE(disk.resumed, 70 * MiB - leaf_size) << "the guest wrote into a run";
     EXPECT_EQ(disk.planned, 70 * MiB);
     EXPECT_EQ(disk.read, 70 * MiB - disk.resumed);
 }
@@ -295,4 +302,61 @@ TEST(Resumption, WithoutAPlaceForTheCheckpointNothingIsWritten) {
     }
     EXPECT_TRUE(replica.sink().writes.empty());
     EXPECT_FALSE(replica.source.is_frozen);
+}
+
+TEST(Resumption, TheBeginningOfAUnitIsNotReadAgain) {
+    Replica replica(1, 20 * MiB);
+    replica.order.copy.lanes = 1;
+    std::fill(replica.disk().content.begin(), replica.disk().content.end(), std::byte{3});
+    replica.take_next_snapshot();
+    replica.kill_at(100);
+    EXPECT_FALSE(replica.attempt());
+    replica.take_next_snapshot();
+    replica.kill_at(-1);
+    const std::optional<PassReport> report = replica.attempt();
+    ASSERT_TRUE(report);
+    replica.expect_whole(*report);
+    EXPECT_GE(report->disks.front().resumed, 1 * MiB);
+}
+
+TEST(Resumption, WhatALostCheckpointLeftUnknownStaysUnknown) {
+    Replica replica(5, 2 * MiB);
+    replica.kill_at(12);
+    EXPECT_FALSE(replica.attempt());
+    replica.checkpoints.disks.clear();
+    replica.guest_writes({0, 2 * MiB}, true);
+    replica.take_next_snapshot();
+    replica.kill_at(2);
+    EXPECT_FALSE(replica.attempt());
+    ASSERT_FALSE(replica.checkpoints.disks.empty()) << "the second attempt has a checkpoint of its own";
+    replica.take_next_snapshot();
+    replica.kill_at(-1);
+    const std::optional<PassReport> report = replica.attempt();
+    ASSERT_TRUE(report);
+    replica.expect_whole(*report);
+}
+
+TEST(Resumption, AKilledComparisonGoesOnComparingAndForgetsNoDifference) {
+    bool was_killed = true;
+    for (int nth = 0; was_killed; ++nth) {
+        SCOPED_TRACE(nth);
+        Replica replica(7, 2 * MiB + 512);
+        replica.make_base();
+        replica.plant(1 * MiB + 5);
+        replica.order.compare_percent = 100;
+        replica.take_next_snapshot();
+        replica.kill_at(nth);
+        was_killed = !replica.attempt();
+        if (nth % 2 == 0) {
+            replica.sink().restart();
+        }
+        replica.take_next_snapshot();
+        replica.kill_at(-1);
+        const std::optional<PassReport> report = replica.attempt();
+        ASSERT_TRUE(report);
+        replica.expect_whole(*report);
+        const DiskReport& disk = report->disks.front();
+        EXPECT_LE(disk.sent + disk.zeroed, leaf_size) << "it is not copied blindly";
+        EXPECT_TRUE(meets(disk.differences, {1 * MiB + 5, 1}));
+    }
 }

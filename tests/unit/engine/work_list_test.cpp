@@ -269,3 +269,44 @@ TEST(WorkList, MeasuringStopsWhenNobodyTakes) {
     EXPECT_LE(source.questions, 4) << "only a little ahead";
     EXPECT_THROW(work.take(), Error);
 }
+
+TEST(WorkList, APieceEndsAtAMultipleOfItsLength) {
+    const Bytes size = unit_size + 5 * MiB + 512;
+    SparseSource source(size, {{100 * KiB, 3 * MiB}, {9 * MiB, size - 9 * MiB}});
+    const Plan plan = plan_increment({{64 * KiB, size - 64 * KiB}}, size);
+    const Listed whole = list(plan, source);
+    for (const Bytes most : {leaf_size, 1 * MiB, 4 * MiB}) {
+        WorkList work(plan);
+        work.measure(source, {});
+        std::vector<Unit> units;
+        while (const std::unique_ptr<Batch> batch = work.take(most)) {
+            ASSERT_FALSE(batch->units.empty());
+            std::size_t leaves = 0;
+            for (const Unit& unit : batch->units) {
+                EXPECT_EQ(unit.range.offset / most, (unit.range.end() - 1) / most);
+                EXPECT_EQ(unit.first_leaf, leaves);
+                leaves += unit.is_read() ? leaf_count(unit.range) : 0;
+                units.push_back(unit);
+            }
+            EXPECT_EQ(batch->leaves.size(), leaves);
+        }
+        const Listed cut{.units = units};
+        EXPECT_EQ(cut.of(UnitKind::copy), whole.of(UnitKind::copy));
+        EXPECT_EQ(cut.of(UnitKind::zero), whole.of(UnitKind::zero));
+    }
+}
+
+TEST(WorkList, WhatIsClearedIsNotCut) {
+    const Bytes size = 64 * MiB;
+    SparseSource source(size, {{1 * MiB, 1 * MiB}});
+    const Plan plan = plan_full_copy({{1 * MiB, 1 * MiB}}, size, false);
+    WorkList work(plan);
+    work.measure(source, {});
+    Listed listed;
+    while (const std::unique_ptr<Batch> batch = work.take(leaf_size)) {
+        listed.units.insert(listed.units.end(), batch->units.begin(), batch->units.end());
+    }
+    EXPECT_EQ(listed.of(UnitKind::clear), (RangeSet{{0, 1 * MiB}, {2 * MiB, 62 * MiB}}));
+    EXPECT_EQ(listed.of(UnitKind::copy), (RangeSet{{1 * MiB, 1 * MiB}}));
+    EXPECT_EQ(listed.units.size(), 6U);
+}

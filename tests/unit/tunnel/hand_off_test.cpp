@@ -1,10 +1,12 @@
 #include "tunnel/hand_off.hpp"
 
+#include <filesystem>
 #include <thread>
 
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include "base/retry.hpp"
 #include "support/error_of.hpp"
 #include "tunnel/dialer.hpp"
 #include "tunnel/sockets.hpp"
@@ -97,6 +99,25 @@ TEST_F(HandOff, CutsARunningConnectionWhenThePairingIsRemoved) {
     EXPECT_EQ(test::code_of([&] { stream->read_some(buffer); }), ErrorCode::unavailable);
     EXPECT_NE(listener.metrics().find("revoked_total{place=\"hand_off\",protocol=\"mk-nbd/1\"} 1"), std::string::npos)
         << listener.metrics();
+}
+
+TEST_F(HandOff, KeepsARunningConnectionWhilePairingsCannotBeRead) {
+    HandOffListener listener(options(), {{alpn::nbd, &echo}});
+    auto stream = dial_now(alpn::nbd);
+    const auto file = std::filesystem::path(oma.folder / "pairings/vma-1.json");
+    std::filesystem::remove(file);
+    std::filesystem::create_directory(file);  // opens, but read() fails
+    EXPECT_EQ(test::code_of([&] { dial_now(alpn::nbd); }), ErrorCode::unavailable) << "nobody new, for the moment";
+    // Long enough for two looks at the pairings.
+    for (const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds{2200};
+         std::chrono::steady_clock::now() < end; pause(std::chrono::milliseconds{50}, {})) {
+        std::array<std::byte, 1> byte{std::byte{7}};
+        stream->write(std::span<const std::byte>(byte));
+        stream->read(byte);
+    }
+    std::filesystem::remove(file);
+    std::array<std::byte, 1> byte{};
+    EXPECT_EQ(test::code_of([&] { stream->read_some(byte); }), ErrorCode::unavailable) << "now it is revoked";
 }
 
 TEST_F(HandOff, SaysWhenItIsFull) {

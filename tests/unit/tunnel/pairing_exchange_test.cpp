@@ -17,7 +17,8 @@ using test::Site;
 /// An OMA that takes one pairing connection after the other.
 class Oma {
   public:
-    Oma() : desk(site.store, "oma-leeds"), listener_(listen_tcp("127.0.0.1", 0)) {}
+    explicit Oma(PairingLimits limits = {})
+        : desk(site.store, "oma-leeds", limits), listener_(listen_tcp("127.0.0.1", 0)) {}
 
     std::string address() const { return "127.0.0.1:" + std::to_string(listener_.port); }
 
@@ -55,6 +56,8 @@ class Oma {
 
 class Pairings : public testing::Test {
   protected:
+    explicit Pairings(PairingLimits limits = {}) : oma(limits) {}
+
     PairingRequest request(const std::string& code, const std::string& id = "vma-1") const {
         return {.folder = vma.folder.path(),
                 .gateway = oma.address(),
@@ -118,7 +121,35 @@ TEST_F(Pairings, FailWithAWrongCodeAndHandNothingOver) {
     EXPECT_TRUE(oma.desk.is_open());
 }
 
-TEST_F(Pairings, EndAllInvitationsAfterFiveWrongCodes) {
+TEST_F(Pairings, SurviveAsManyWrongCodesAsAStrangerSendsInPassing) {
+    oma.site.store.invite();
+    for (int i = 0; i < 10; ++i) {
+        auto served = oma.serve_one();
+        EXPECT_EQ(test::code_of([&] { pair("AAAAA-AAAAA-AAAAA-AAAAA"); }), ErrorCode::forbidden);
+        served.get();
+    }
+    EXPECT_TRUE(oma.desk.is_open());
+}
+
+class PairingsWithoutTime : public Pairings {
+  protected:
+    PairingsWithoutTime() : Pairings({.exchange = std::chrono::milliseconds{0}}) {}
+};
+
+TEST_F(PairingsWithoutTime, FailHoweverManyBytesAreThere) {
+    const auto code = oma.site.store.invite().code;
+    auto served = oma.serve_one();
+    EXPECT_TRUE(test::outcome_of([&] { pair(code); }));
+    EXPECT_EQ(served.get()->code(), ErrorCode::timeout);
+    EXPECT_TRUE(oma.site.store.list().empty());
+}
+
+class PairingsUnderFire : public Pairings {
+  protected:
+    PairingsUnderFire() : Pairings({.wrong_proofs = 5}) {}
+};
+
+TEST_F(PairingsUnderFire, EndAllInvitationsAfterTooManyWrongCodes) {
     const auto code = oma.site.store.invite().code;
     oma.site.store.invite();
     for (int i = 0; i < 5; ++i) {

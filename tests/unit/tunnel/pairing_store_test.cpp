@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "no_descriptors.hpp"
 #include "os/file.hpp"
 #include "support/error_of.hpp"
 #include "support/fake_clock.hpp"
@@ -85,6 +86,37 @@ TEST_F(AStore, TrustsNoFileThatItDoesNotUnderstand) {
         EXPECT_TRUE(store.list().empty()) << content;
         EXPECT_FALSE(store.find("vma-1")) << content;
     }
+}
+
+TEST_F(AStore, DoesNotTakeAShortageOfDescriptorsForAnAbsence) {
+    store.put(pairing("vma-1", 'a'));
+    const auto code = normalised_code(store.invite().code);
+    {
+        const test::NoDescriptors shortage;
+        EXPECT_EQ(test::code_of([&] { store.list(); }), ErrorCode::external);
+        EXPECT_EQ(test::code_of([&] { store.find("vma-1"); }), ErrorCode::external);
+        EXPECT_EQ(test::code_of([&] { store.find_by_fingerprint(std::string(64, 'a')); }), ErrorCode::external);
+        EXPECT_EQ(test::code_of([&] { store.open_codes(); }), ErrorCode::external);
+        EXPECT_EQ(test::code_of([&] { store.use_up(code); }), ErrorCode::external);
+        EXPECT_EQ(test::code_of([&] { store.remove("vma-1"); }), ErrorCode::external);
+    }
+    EXPECT_TRUE(store.find("vma-1"));
+    EXPECT_EQ(store.open_codes(), std::vector<std::string>{code});
+    EXPECT_TRUE(store.use_up(code));
+}
+
+TEST_F(AStore, DoesNotTakeAFileThatCannotBeReadForAnAbsence) {
+    store.put(pairing("vma-1", 'a'));
+    store.invite();
+    const auto invitation = std::filesystem::directory_iterator(folder / "tunnel/invitations")->path();
+    for (const auto& file : {std::filesystem::path(folder / "tunnel/pairings/vma-1.json"), invitation}) {
+        std::filesystem::remove(file);
+        std::filesystem::create_directory(file);  // opens, but read() fails
+    }
+    EXPECT_EQ(test::code_of([&] { store.list(); }), ErrorCode::external);
+    EXPECT_EQ(test::code_of([&] { store.find("vma-1"); }), ErrorCode::external);
+    EXPECT_EQ(test::code_of([&] { store.open_codes(); }), ErrorCode::external);
+    EXPECT_TRUE(std::filesystem::exists(invitation));
 }
 
 TEST_F(AStore, RefusesIdsThatAreNoFileNames) {

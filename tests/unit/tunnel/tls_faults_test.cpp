@@ -216,20 +216,21 @@ std::size_t meet_with_cuts(const TlsOptions& client_options, const TlsOptions& s
     const auto& counted = *faulty;
     std::unique_ptr<os::ByteStream> sound = os::stream_on(std::move(is_client_cut ? sockets.other : sockets.one));
     std::unique_ptr<os::ByteStream> cut = std::move(faulty);
-    std::size_t written = 0;
+    std::size_t by_server = 0;
+    std::size_t by_client = 0;
     std::thread server([&, lower = std::move(is_client_cut ? sound : cut)]() mutable {
         outcome.server = failure_of([&] {
             const auto stream = tls_accept(std::move(lower), server_options);
             welcome(*stream, Welcome::served);
-            written = is_client_cut ? written : counted.written;
+            by_server = is_client_cut ? 0 : counted.written;
         });
     });
     outcome.client = failure_of([&] {
         const auto stream = tls_connect(std::move(is_client_cut ? cut : sound), client_options);
-        written = is_client_cut ? counted.written : written;
+        by_client = is_client_cut ? counted.written : 0;
     });
     server.join();
-    return written;
+    return by_server + by_client;
 }
 
 TEST_F(TlsFaults, ACutAtAnyByteOfTheHandshakeIsAnErrorThatMayBeRetried) {

@@ -50,6 +50,14 @@ TEST_F(TlsStreams, CarryWhatWasWrittenInBothDirections) {
     }
 }
 
+TEST_F(TlsStreams, EndAtTheirDeadlineAlsoWhenBytesCome) {
+    auto pair = connect_tls(client_options(), server_options());
+    static_cast<os::ByteStream&>(*pair.client).write(std::span<const std::byte>(noise(5)));
+    pair.server->set_deadline(std::chrono::steady_clock::now());
+    std::array<std::byte, 16> buffer{};
+    EXPECT_EQ(test::code_of([&] { pair.server->read_some(buffer); }), ErrorCode::timeout);
+}
+
 TEST_F(TlsStreams, ReadWithoutWaitingWhenNothingIsThere) {
     auto pair = connect_tls(client_options(), server_options());
     std::array<std::byte, 16> buffer{};

@@ -4,6 +4,7 @@
 #include <array>
 #include <future>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -73,6 +74,17 @@ inline TlsPair connect_tls(const tunnel::TlsOptions& client_options, const tunne
     });
     auto client = tunnel::tls_connect(os::stream_on(std::move(sockets.one)), client_options);
     return {.client = std::move(client), .server = accepting.get()};
+}
+
+/// The code of the Error that `action` throws; nothing when it throws none.
+template <class Action>
+std::optional<ErrorCode> outcome_of(Action&& action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        return error.code();
+    }
+    return std::nullopt;
 }
 
 inline std::vector<std::byte> bytes_of(const std::string& text) {

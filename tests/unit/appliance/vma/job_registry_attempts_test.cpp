@@ -129,6 +129,27 @@ TEST_F(RegistryAttempts, TheCheckpointOfAMachineThatIsCopiedStays) {
     EXPECT_NO_THROW(registry->forget_checkpoint("5000-1"));
 }
 
+TEST_F(RegistryAttempts, AMachineThatIsKnownByTwoUrlsIsCopiedOnce) {
+    for (const char* id : {"1", "2", "3"}) {
+        runner.plays[id] = {.lines = {result_line()}, .holds = true};
+    }
+    contracts::PassRequest order = request("1", "vm-7");
+    order.instance_uuid = "5000-1";
+    registry->start(order);
+    await_running(1);
+    order.job_id = JobId{"2"};
+    order.vcenter.url = "https://vc.example.org/sdk";
+    EXPECT_EQ(code_of([&] { registry->start(order); }), ErrorCode::conflict);
+    order.job_id = JobId{"3"};  // has no checkpoint
+    order.compare_percent = 1;
+    order.only_compare = true;
+    EXPECT_NO_THROW(registry->start(order));
+    await_running(2);
+    runner.release();
+    await("1", "completed");
+    await("3", "completed");
+}
+
 TEST_F(RegistryAttempts, AComparisonAndAnUnknownMachineHaveNoCheckpoint) {
     contracts::PassRequest verify = request("1");
     verify.instance_uuid = "5000-1";

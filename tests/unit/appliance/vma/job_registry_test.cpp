@@ -9,7 +9,7 @@ TEST_F(Registry, AJobCompletesWithItsDigests) {
         contracts::engine_event_line(contracts::EngineDigests{DiskId{"disk-2000"}, {{{0, 512}, std::string(32, 'a')}}});
     const std::string more = contracts::engine_event_line(
         contracts::EngineDigests{DiskId{"disk-2000"}, {{{512, 512}, std::string(32, 'b')}}});
-    runner.plays["1"] = {.lines = {progress_line(10, 100), digests, more, result_line()}};
+    runner.plays["1"] = {.lines = {progress_line(10, 100), digests, more, result_line(1024)}};
     registry->start(request("1"));
     await("1", "completed");
     const auto progress = registry->progress(JobId{"1"});
@@ -19,6 +19,33 @@ TEST_F(Registry, AJobCompletesWithItsDigests) {
     ASSERT_EQ(progress.result->disks.at(0).digests.size(), 2U);
     EXPECT_EQ(progress.result->disks[0].digests[1].range.offset, 512U);
     EXPECT_TRUE(registry->list().at(0).result->disks[0].digests.empty()) << "lists stay short";
+}
+
+TEST_F(Registry, DifferencesComeBeforeTheResult) {
+    const auto line = [](Range range) {
+        return contracts::engine_event_line(contracts::EngineDifferences{DiskId{"disk-2000"}, {range}});
+    };
+    runner.plays["1"] = {.lines = {line({0, 512}), line({4096, 512}), result_line()}};
+    registry->start(request("1"));
+    await("1", "completed");
+    EXPECT_EQ(registry->progress(JobId{"1"}).result->disks.at(0).differences,
+              (std::vector<Range>{{0, 512}, {4096, 512}}));
+}
+
+TEST_F(Registry, AResultWithoutAllItsDigestsIsNoSuccess) {
+    const std::string digests =
+        contracts::engine_event_line(contracts::EngineDigests{DiskId{"disk-2000"}, {{{0, 512}, std::string(32, 'a')}}});
+    runner.plays["1"] = {.lines = {digests, result_line(1024)}};
+    registry->start(request("1"));
+    await("1", "failed");
+    EXPECT_FALSE(registry->progress(JobId{"1"}).result);
+
+    contracts::PassRequest verify = request("2");  // whose result has none
+    verify.compare_percent = 100;
+    verify.only_compare = true;
+    runner.plays["2"] = {.lines = {result_line(1024)}};
+    registry->start(verify);
+    await("2", "completed");
 }
 
 TEST_F(Registry, TheSameJobAgainStartsNothing) {

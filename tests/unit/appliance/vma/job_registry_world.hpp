@@ -111,7 +111,7 @@ class FakeRunner : public EngineRunner {
     int running_ = 0;
 };
 
-inline std::string result_line() {
+inline std::string result_line(Bytes planned = 0) {
     return contracts::engine_event_line(contracts::EngineResult{{.snapshot_time_ms = 5,
                                                                  .consistency = "crash",
                                                                  .disks = {{.disk_id = DiskId{"disk-2000"},
@@ -120,7 +120,7 @@ inline std::string result_line() {
                                                                             .capacity = 512,
                                                                             .incremental = false,
                                                                             .full_copy_reason = "first copy",
-                                                                            .planned = 0,
+                                                                            .planned = planned,
                                                                             .read = 0,
                                                                             .sent = 0,
                                                                             .zeroed = 0,

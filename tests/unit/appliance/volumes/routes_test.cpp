@@ -73,8 +73,9 @@ class RoutesTest : public testing::Test {
         http::ServerRequest request;
         request.method = method;
         request.path = path.substr(0, path.find('?'));
-        if (const auto query = path.find("?job_id="); query != std::string::npos) {
-            request.query["job_id"] = path.substr(query + 8);
+        if (const auto query = path.find('?'); query != std::string::npos) {
+            const auto sign = path.find('=', query);
+            request.query[path.substr(query + 1, sign - query - 1)] = path.substr(sign + 1);
         }
         request.headers["authorization"] = "Bearer " + token;
         request.body = body;
@@ -138,6 +139,15 @@ TEST_F(RoutesTest, RefuseBodiesThatLackAField) {
     EXPECT_EQ(call("POST", "/api/v1/volumes/v/resize", "{}").status, 400);
     EXPECT_EQ(call("POST", "/api/v1/volumes/v/attach-root", "not json").status, 400);
     EXPECT_EQ(call("GET", "/api/v1/write-sessions").status, 400);
+}
+
+TEST_F(RoutesTest, GiveUpACommitOnlyWhenToldSoInPlainWords) {
+    for (const char* word : {"perhaps", "1", ""}) {
+        EXPECT_EQ(call("DELETE", std::string("/api/v1/write-sessions/unknown?give_up=") + word).status, 400) << word;
+    }
+    for (const char* word : {"true", "false"}) {
+        EXPECT_EQ(call("DELETE", std::string("/api/v1/write-sessions/unknown?give_up=") + word).status, 404) << word;
+    }
 }
 
 TEST_F(RoutesTest, SayThatTheCloudIsNotConfigured) {

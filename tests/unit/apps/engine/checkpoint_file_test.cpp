@@ -39,7 +39,8 @@ class CheckpointFileTest : public testing::Test {
                  .backing_uuid = "uuid",
                  .capacity = 100 * MiB,
                  .touched = {{0, 1 * MiB}, {3 * MiB, 512}},
-                 .runs = {run(0, 1 * MiB, 1)}},
+                 .runs = {run(0, 1 * MiB, 1)},
+                 .differences = {{7 * MiB, 512}}},
                 {.id = DiskId{"disk-2001"},
                  .session = "export-2",
                  .change_id = "",
@@ -55,6 +56,7 @@ class CheckpointFileTest : public testing::Test {
         EXPECT_EQ(a.capacity, b.capacity);
         EXPECT_EQ(a.touched, b.touched);
         EXPECT_EQ(a.runs, b.runs);
+        EXPECT_EQ(a.differences, b.differences);
     }
 
     std::string folder_;
@@ -69,9 +71,11 @@ TEST_F(CheckpointFileTest, KeepsWhatItIsGiven) {
     EXPECT_TRUE(file.load().empty());
     file.begin(expected);
     const std::vector<RunDigest> more{run(64 * MiB, 32 * MiB, 2), run(32 * MiB, 512, 3)};
-    file.append(expected[0].id, more);
-    file.append(expected[1].id, std::vector<RunDigest>{run(64 * 1024 * GiB - 512, 512, 4)});
+    const std::vector<Range> differing{{5 * MiB, 256 * KiB}, {0, 512}};
+    file.append(expected[0].id, more, differing);
+    file.append(expected[1].id, std::vector<RunDigest>{run(64 * 1024 * GiB - 512, 512, 4)}, {});
     expected[0].runs.insert(expected[0].runs.end(), {more[1], more[0]});
+    expected[0].differences.insert(expected[0].differences.end(), differing.begin(), differing.end());
     expected[1].runs.push_back(run(64 * 1024 * GiB - 512, 512, 4));
     const std::vector<DiskCheckpoint> loaded = load();
     ASSERT_EQ(loaded.size(), 2U);
@@ -89,9 +93,9 @@ TEST_F(CheckpointFileTest, IsReadableByItsOwnerOnly) {
 TEST_F(CheckpointFileTest, BeginReplacesEverything) {
     CheckpointFile file(path);
     file.begin(two_disks());
-    file.append(DiskId{"disk-2000"}, std::vector<RunDigest>{run(32 * MiB, 512, 3)});
+    file.append(DiskId{"disk-2000"}, std::vector<RunDigest>{run(32 * MiB, 512, 3)}, {});
     file.begin({two_disks()[1]});
-    file.append(DiskId{"disk-2001"}, std::vector<RunDigest>{run(0, 512, 3)});
+    file.append(DiskId{"disk-2001"}, std::vector<RunDigest>{run(0, 512, 3)}, {});
     const std::vector<DiskCheckpoint> loaded = load();
     ASSERT_EQ(loaded.size(), 1U);
     EXPECT_EQ(loaded[0].id.value, "disk-2001");
@@ -103,8 +107,10 @@ TEST_F(CheckpointFileTest, TornAtAnyByteItHoldsWhatWasWhole) {
     file.begin(two_disks());
     const std::size_t begun = text().size();
     for (unsigned char i = 0; i < 4; ++i) {
-        file.append(DiskId{"disk-2000"}, std::vector<RunDigest>{run((i + 1U) * unit_size / 16, 64 * KiB, i),
-                                                                run((i + 9U) * unit_size / 16, 64 * KiB, i)});
+        file.append(DiskId{"disk-2000"},
+                    std::vector<RunDigest>{run((i + 1U) * unit_size / 16, 64 * KiB, i),
+                                           run((i + 9U) * unit_size / 16, 64 * KiB, i)},
+                    {});
     }
     const std::string whole = text();
     std::size_t last = 0;
@@ -130,6 +136,8 @@ TEST_F(CheckpointFileTest, AFileThatIsNoneIsIgnored) {
              std::string("[]\n"),
              good + "{}\n",
              good + id + R"("runs":[[0,512]]})" + "\n",
+             good + id + R"("differences":[[0]]})" + "\n",
+             good + id + R"("differences":[[104857600,512]]})" + "\n",
              good + id + R"("runs":[[2097152,512,"00"]]})" + "\n",
              good + id + R"("runs":[[104857600,512,"00000000000000000000000000000000"]]})" + "\n",
              good + id + R"("runs":[[2097152,0,"00000000000000000000000000000000"]]})" + "\n",
@@ -146,6 +154,22 @@ TEST_F(CheckpointFileTest, AFileThatIsNoneIsIgnored) {
 TEST_F(CheckpointFileTest, WithoutAPlaceItSaysSo) {
     CheckpointFile file(folder_ + "/absent/machine.jsonl");
     EXPECT_THROW(file.begin(two_disks()), Error);
-    file.append(DiskId{"disk-2000"}, std::vector<RunDigest>{run(0, 512, 3)});  // must not throw
+    file.append(DiskId{"disk-2000"}, std::vector<RunDigest>{run(0, 512, 3)}, {});  // must not throw
     EXPECT_TRUE(file.load().empty());
+}
+
+TEST_F(CheckpointFileTest, NoRunIsThereWithoutItsDifferences) {
+    CheckpointFile file(path);
+    file.begin(two_disks());
+    const std::size_t begun = text().size();
+    const std::vector<RunDigest> runs{run(32 * MiB, 32 * MiB, 2)};
+    file.append(DiskId{"disk-2000"}, runs, std::vector<Range>{{33 * MiB, 512}});
+    const std::string whole = text();
+    for (std::size_t length = begun; length <= whole.size(); ++length) {
+        put(whole.substr(0, length));
+        const std::vector<DiskCheckpoint> loaded = load();
+        ASSERT_EQ(loaded.size(), 2U) << length;
+        EXPECT_LE(loaded[0].runs.size(), loaded[0].differences.size());
+    }
+    EXPECT_EQ(load()[0].runs.size(), 2U);
 }

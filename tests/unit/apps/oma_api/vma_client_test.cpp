@@ -1,5 +1,7 @@
 #include "oma-api/vma_client.hpp"
 
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "support/error_of.hpp"
@@ -68,6 +70,57 @@ TEST_F(VmaClientTest, TheVmaWritesThroughTheTunnelWhenItIsReachedThere) {
     EXPECT_EQ(client_.target_uri(session), "nbd://10.0.0.5:10809/ws-1");
     route_.is_tunnel = true;
     EXPECT_EQ(client_.target_uri(session), "tunnel:///ws-1");
+}
+
+TEST_F(VmaClientTest, CopiesAreComparedThroughTheTunnelOnly) {
+    EXPECT_FALSE(client_.can_compare());
+    route_.is_tunnel = true;
+    EXPECT_TRUE(client_.can_compare());
+}
+
+class VmaTurnsTest : public VmaClientTest {
+  protected:
+    const Error busy_{ErrorCode::exhausted, "too many calls to vCenters are under way", {.retry_safe = true}};
+    VmaClient with_limit(std::chrono::milliseconds limit) {
+        return VmaClient([this] { return route_; }, {.pause = std::chrono::milliseconds{1}, .limit = limit});
+    }
+};
+
+TEST_F(VmaTurnsTest, CallsToVcentersWaitForTheirTurn) {
+    for (const auto* route : {"POST /api/v1/discover", "POST /api/v1/power", "POST /api/v1/snapshots/sweep"}) {
+        vma_.fail(route, busy_).fail(route, busy_);
+    }
+    vma_.on("POST /api/v1/discover", inventory(Json::array()))
+        .on("POST /api/v1/power", contracts::to_json(contracts::PowerState{"poweredOff", false}))
+        .on("POST /api/v1/snapshots/sweep", {{"remaining", Json::array()}});
+    auto client = with_limit(std::chrono::hours{1});
+
+    EXPECT_EQ(client.discover(access_, "", {}).vcenter_uuid, "vc-1");
+    EXPECT_EQ(client.power({.vcenter = access_, .moref = "vm-7", .action = "state"}, {}).power_state, "poweredOff");
+    EXPECT_TRUE(client.sweep_snapshots(access_, "vm-7", {}).empty());
+    EXPECT_EQ(vma_.asked().size(), 9U);
+}
+
+TEST_F(VmaTurnsTest, TheWaitingHasALimitAndCanBeStopped) {
+    vma_.fail("POST /api/v1/discover", busy_);
+    EXPECT_EQ(code_of([&] { with_limit(std::chrono::milliseconds{5}).discover(access_, "", {}); }),
+              ErrorCode::exhausted);
+    std::stop_source stop;
+    std::jthread waiter([&] {
+        EXPECT_EQ(code_of([&] { with_limit(std::chrono::hours{1}).discover(access_, "", stop.get_token()); }),
+                  ErrorCode::cancelled);
+    });
+    const auto before = vma_.asked().size();
+    while (vma_.asked().size() < before + 3) {
+        std::this_thread::yield();
+    }
+    stop.request_stop();
+}
+
+TEST_F(VmaTurnsTest, OtherFailuresAreToldAtOnce) {
+    vma_.fail("POST /api/v1/discover", Error(ErrorCode::unavailable, "the vCenter does not answer"));
+    EXPECT_EQ(code_of([&] { with_limit(std::chrono::hours{1}).discover(access_, "", {}); }), ErrorCode::unavailable);
+    EXPECT_EQ(vma_.asked().size(), 1U);
 }
 
 TEST_F(VmaClientTest, TellsTheLimitAndForgetsCheckpoints) {

@@ -159,6 +159,16 @@ TEST_F(VolumesClientTest, SendsDigestsInPiecesThatTheDaemonTakes) {
     EXPECT_EQ(daemon_.count(route), 3u);
 }
 
+TEST_F(VolumesClientTest, SaysWhenASessionIsToBeGivenUpInTheMiddleOfItsCommit) {
+    daemon_.on("DELETE /api/v1/write-sessions/s-1", nullptr);
+
+    client_.abort(WriteSessionId{"s-1"}, {});
+    client_.give_up(WriteSessionId{"s-1"}, {});
+    ASSERT_EQ(daemon_.asked().size(), 2u);
+    EXPECT_EQ(daemon_.asked()[0].query, "");
+    EXPECT_EQ(daemon_.asked()[1].query, "give_up=true");
+}
+
 TEST_F(VolumesClientTest, TellsTheVersionAndNothingOfWhoIsAway) {
     daemon_.on("GET /health", {{"status", "ok"}, {"version", "1.2"}});
     EXPECT_EQ(client_.version(), "1.2");

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/digest.hpp"
+#include "support/error_of.hpp"
 #include "support/temporary_folder.hpp"
 #include "target/volumes/leaf_file.hpp"
 
@@ -92,6 +93,30 @@ TEST_F(DigestMapTest, UpdateAcrossAnEdgeReadsBothLeaves) {
 TEST_F(DigestMapTest, UpdateWithoutAStateFileReadsEverything) {
     write(100, "before");
     EXPECT_EQ(map.update(volume_id, device(), {}, {}), expected());
+}
+
+TEST_F(DigestMapTest, UpdateRefusesAVolumeThatDoesNotHoldWhatWasWritten) {
+    const std::string leaf(leaf_size, 'x');
+    const auto digest = leaf_digest(std::as_bytes(std::span(leaf)));
+    const std::vector<ExpectedLeaves> written{{2, 3, digest}, {70, 90, zero_leaf_digest(leaf_size)}};
+    const std::vector<Range> touched{{2 * leaf_size, leaf_size}, {69 * leaf_size, 22 * leaf_size}};
+    for (const bool has_state_file : {false, true}) {
+        if (has_state_file) {
+            map.recompute(volume_id, device(), {});
+        }
+        write(2 * leaf_size, leaf);
+        EXPECT_EQ(map.update(volume_id, device(), touched, {}, {}, written), expected());
+        for (const Bytes lost : {2 * leaf_size, 3 * leaf_size - 1, 70 * leaf_size, 90 * leaf_size - 1}) {
+            write(lost, "?");
+            EXPECT_EQ(test::code_of([&] { map.update(volume_id, device(), touched, {}, {}, written); }),
+                      ErrorCode::external)
+                << lost;
+            write(lost, lost < 70 * leaf_size ? "x" : std::string_view("\0", 1));
+        }
+        write(90 * leaf_size, "not expected");
+        EXPECT_EQ(map.update(volume_id, device(), touched, {}, {}, written), expected());
+        map.forget(volume_id);
+    }
 }
 
 TEST_F(DigestMapTest, FromZeroTrustsWhatWasNotTouched) {

@@ -96,6 +96,44 @@ TEST(NbdServer, CutsTheConnectionsOfARemovedExportAndLetsGoOfIt) {
     EXPECT_EQ(other.error(), 0u) << "others go on";
 }
 
+TEST(NbdServer, CutClientsHaveEndedAndTheExportStays) {
+    Served served;
+    RawNbdClient client(served.server.port());
+    client.enter();
+    client.request(1, 0, 512);
+    client.send(std::string(100, '\1'));  // in the middle of a write
+    served.server.cut_clients("session");
+    EXPECT_EQ(served.backend.use_count(), 2) << "the server has it, and no connection";
+    EXPECT_TRUE(client.is_cut());
+    EXPECT_TRUE(served.backend->written.empty());
+    RawNbdClient next(served.server.port());
+    next.enter();
+    next.request(3, 0, 0);
+    EXPECT_EQ(next.error(), 0u);
+    served.server.cut_clients("unknown");
+    next.request(3, 0, 0);
+    EXPECT_EQ(next.error(), 0u) << "only those of the named export are cut";
+}
+
+TEST(NbdServer, ListensOnlyWhereNobodyElseComes) {
+    for (const char* address : {"0.0.0.0", "192.0.2.1"}) {
+        const auto error = test::error_of([&] {
+            NbdServer server(NbdServerOptions{.address = address, .port = 0, .socket = "", .max_connections = 4});
+        });
+        EXPECT_EQ(error.code(), ErrorCode::invalid);
+        EXPECT_NE(error.cause().find(address), std::string::npos);
+    }
+}
+
+TEST(NbdServer, AnswersAWriteOfNothingWithoutTouchingTheDisk) {
+    Served served;
+    RawNbdClient client(served.server.port());
+    client.enter();
+    client.request(1, 4096, 0);
+    EXPECT_EQ(client.error(), 0u);
+    EXPECT_TRUE(served.backend->written.empty());
+}
+
 TEST(NbdServer, ServesAUnixSocketToo) {
     test::TemporaryFolder folder;
     NbdServer server{NbdServerOptions{.address = "", .port = 0, .socket = folder / "nbd.sock", .max_connections = 4}};

@@ -1,15 +1,18 @@
 #include "target/volumes/overlay.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <thread>
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "support/error_of.hpp"
 #include "support/temporary_folder.hpp"
 #include "target/volumes/overlay_apply.hpp"
+#include "unit/target/volumes/sync_faults.hpp"
 
 namespace mk::volumes {
 namespace {
@@ -297,6 +300,18 @@ TEST_F(OverlayTest, SealHoldsTheDigestOfEveryPieceInsideOfItsLeaf) {
                   {{3 * leaf_size, leaf_size}, Written::zero}}));
 }
 
+TEST_F(OverlayTest, ApplyTellsWhatWholeLeavesMustHoldNow) {
+    auto overlay = make();
+    overlay->write(leaf_size / 2, filled(leaf_size + leaf_size / 2, 1));
+    overlay->zero({3 * leaf_size - 512, 2 * leaf_size + 1024});
+    overlay->write(disk_size - 512, filled(512, 1));
+    overlay->seal();
+    MemoryTarget target(disk_size);
+    EXPECT_EQ(apply_overlay(files, header, target).whole_leaves,
+              (std::vector<ExpectedLeaves>{{1, 2, leaf_digest(filled(leaf_size, 1))},
+                                           {3, 5, leaf_digest(filled(leaf_size, 0))}}));
+}
+
 TEST_F(OverlayTest, SealDigestsWhatArrivedAndNotWhatTheDiskMadeOfIt) {
     auto overlay = make();
     overlay->write(4096, filled(4096, 1));
@@ -351,6 +366,93 @@ TEST_F(OverlayTest, WritersOfTheSameLeafAndOfOthersAgreeWithTheSeal) {
     MemoryTarget target(disk_size);
     apply_overlay(files, header, target);
     EXPECT_EQ(target.content[leaf_size * 4 + 512], std::byte{4});
+}
+
+/// Files of this process cannot grow beyond a size as long as it lives: a write across it fails half-way.
+class FileSizeLimit {
+  public:
+    explicit FileSizeLimit(Bytes size) : handler_(::signal(SIGXFSZ, SIG_IGN)) {
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        auto limit = before_;
+        limit.rlim_cur = size;
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    ~FileSizeLimit() {
+        ::setrlimit(RLIMIT_FSIZE, &before_);
+        ::signal(SIGXFSZ, handler_);
+    }
+    FileSizeLimit(const FileSizeLimit&) = delete;
+    FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+  private:
+    rlimit before_{};
+    void (*handler_)(int);
+};
+
+TEST_F(OverlayTest, WriteThatFailsHalfWayIsNoDamage) {
+    auto overlay = make();
+    overlay->write(leaf_size, filled(2 * leaf_size, 1));
+    overlay->zero({3 * leaf_size, 4096});
+    overlay->flush();
+    {
+        const FileSizeLimit limit(leaf_size + 8192);
+        EXPECT_ANY_THROW(overlay->write(leaf_size, filled(3 * leaf_size, 2)));
+    }
+    overlay->seal();
+    MemoryTarget target(disk_size);
+    apply_overlay(files, header, target);
+    EXPECT_EQ(target.content[leaf_size], std::byte{2}) << "the half that arrived before the failure";
+    EXPECT_EQ(target.content[2 * leaf_size], std::byte{1});
+    EXPECT_EQ(target.content[3 * leaf_size], std::byte{0});
+    EXPECT_EQ(target.content[3 * leaf_size + 4096], std::byte{0xee}) << "nothing was answered for it";
+}
+
+TEST_F(OverlayTest, AfterAFailedFlushOnlyWhatWasDurableCountsAndOnlyWhenReopened) {
+    for (const auto& failing : {files.data, files.journal}) {
+        auto overlay = make();
+        overlay->write(0, filled(4096, 1));
+        overlay->flush();
+        overlay->write(8192, filled(4096, 2));
+        {
+            const test_support::SyncFaults faults(failing);
+            EXPECT_EQ(code_of([&] { overlay->flush(); }), ErrorCode::external);
+        }
+        EXPECT_TRUE(overlay->has_lost_writes());
+        EXPECT_EQ(code_of([&] { overlay->flush(); }), ErrorCode::external);
+        EXPECT_EQ(code_of([&] { overlay->seal(); }), ErrorCode::external);
+        overlay.reset();
+        overlay = Overlay::reopen(files);
+        EXPECT_FALSE(overlay->has_lost_writes());
+        auto buffer = filled(4096, 9);
+        EXPECT_TRUE(overlay->read(0, buffer).empty());
+        overlay->flush();
+        overlay.reset();
+        files.remove();
+    }
+}
+
+TEST_F(OverlayTest, JournalNeverGrowsLongerThanItIsRead) {
+    constexpr Bytes limit = 200;
+    auto journal = Journal::create(files.journal, header, limit);
+    const std::vector<WrittenRange> one{{{0, 512}, Written::data}};
+    int appended = 0;
+    const auto error = error_of([&] {
+        for (; appended < 100; ++appended) {
+            journal.append_ranges(one);
+        }
+    });
+    EXPECT_EQ(error.code(), ErrorCode::exhausted);
+    EXPECT_FALSE(error.advice().consequence.empty());
+    EXPECT_FALSE(error.advice().remedy.empty());
+    EXPECT_GT(appended, 0);
+    EXPECT_LE(os::read_file(files.journal).size(), limit);
+    EXPECT_EQ(read_journal(files.journal).written.ranges(), one);
+    EXPECT_EQ(
+        code_of([&] {
+            Journal::reopen(files.journal, limit).append_seal(std::vector(10, WrittenRange{{0, 512}, Written::zero}));
+        }),
+        ErrorCode::exhausted);
+    EXPECT_FALSE(is_sealed(files));
 }
 
 TEST_F(OverlayTest, SeveralWorkersApplyTheSame) {
