@@ -23,6 +23,8 @@ constexpr std::chrono::milliseconds patience_for_work{200};
 /// Taken at a time as long as nothing is known of the lane's rate, and over a slow line.
 constexpr Bytes least_piece = 1 * MiB;
 constexpr double seconds_per_piece = 0.5;
+/// The first flush comes early: with it the rate is known.
+constexpr std::chrono::milliseconds first_flush{250};
 
 bool is_within(Range inner, Range outer) {
     return inner.offset >= outer.offset && inner.end() <= outer.end();
@@ -40,7 +42,7 @@ Lane::Lane(DiskCopy& disk, const CopyOptions& options, LaneMeter& meter, const s
       digest_patience_(options.patience),
       max_write_(disk.max_write()),
       piece_(disk.plan().only_compare ? unit_size : least_piece),
-      next_flush_(steady_clock::now() + options.flush_interval) {}
+      next_flush_(steady_clock::now() + std::min(options.flush_interval, first_flush)) {}
 
 void Lane::connect(const std::stop_token& stop) {
     if (!disk_.plan().only_compare) {

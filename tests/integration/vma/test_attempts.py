@@ -53,6 +53,20 @@ def test_the_next_attempt_goes_on_where_the_last_one_was_killed(vcenter, vma, re
     assert vcenter.snapshots("off-one") == []
 
 
+def test_on_a_slow_line_the_beginning_of_a_unit_is_resumed(vcenter, vma, replica):
+    replica.sync(new_job())
+    vcenter.write("off-one", 2000, 64 * MIB, 24 * MIB)  # lies within one unit
+    job = replica.start(new_job(), bytes_per_second=6 * MIB)
+    wait_for(lambda: vma.progress(job)["done_bytes"] >= 10 * MIB, "the middle of the unit")
+    [engine] = vma.engines()
+    os.kill(engine, signal.SIGKILL)
+    assert vma.wait_end(job)["state"] == "interrupted"
+    end = replica.sync(job, attempt=2)
+    replica.assert_equal()
+    [disk] = [d for d in end["result"]["disks"] if d["disk_id"] == "disk-2000"]
+    assert disk["resumed"] >= 2 * MIB and disk["resumed"] + disk["sent"] >= 24 * MIB
+
+
 def test_another_job_goes_on_as_well_when_it_took_over_the_session(vcenter, vma, replica):
     replica.sync(new_job())
     write_pieces(vcenter)

@@ -1,8 +1,5 @@
 #include "engine/copier.hpp"
 
-#include <thread>
-#include <utility>
-
 #include <gtest/gtest.h>
 
 #include "unit/engine/copy_rig.hpp"
@@ -472,80 +469,4 @@ TEST(Copier, WhatIsDurableIsTold) {
                                            }}};
     copy_disks(tasks, options, {}, {});
     EXPECT_EQ(told, content.size());
-}
-
-TEST(Copier, ALaneThatGetsNoConnectionIsNotNeeded) {
-    std::mt19937_64 random(8);
-    const Content content = random_content(random, 40 * MiB);
-    for (const bool is_source : {true, false}) {
-        block::MemorySource source(content);
-        block::MemorySink sink(content.size());
-        std::atomic<int> refused = 0;
-        const auto take_one = [&](const std::atomic<int>& open) {
-            if (open > 0) {
-                ++refused;
-                throw Error(ErrorCode::external, "no further connection");
-            }
-        };
-        (is_source ? source.on_open : sink.on_open) = [&] {
-            take_one(is_source ? source.open_channels : sink.open_channels);
-        };
-        const Plan plan = plan_increment({{0, content.size()}}, content.size());
-        const CopyOutcome outcome = copy_disk(plan, source, sink, quick_options(), {});
-        expect_copied(plan, content, content, sink, outcome);
-    }
-}
-
-TEST(Copier, ACutLongAfterAnotherIsWaitedForAnew) {
-    const Content content(2 * MiB, std::byte{1});
-    block::MemorySource source(content);
-    block::MemorySink sink(content.size());
-    CopyOptions options = quick_options();
-    options.lanes = 1;
-    options.flush_bytes = leaf_size;
-    options.patience.give_up_after = std::chrono::milliseconds{200};
-    bool was_flush_cut = false;
-    bool was_write_cut = false;
-    sink.on_flush = [&] {
-        if (!std::exchange(was_flush_cut, true)) {
-            throw Error(ErrorCode::unavailable, "cut");
-        }
-    };
-    sink.on_write = [&](Range) {
-        if (was_flush_cut && !std::exchange(was_write_cut, true)) {
-            std::this_thread::sleep_for(options.patience.give_up_after * 2);  // the long time
-            throw Error(ErrorCode::unavailable, "cut again");
-        }
-    };
-    const Plan plan = plan_increment({{0, content.size()}}, content.size());
-    const CopyOutcome outcome = copy_disk(plan, source, sink, options, {});
-    EXPECT_TRUE(was_write_cut);
-    expect_copied(plan, content, content, sink, outcome);
-}
-
-TEST(Copier, WhatIsSkippedCountsOnceHoweverOftenTheTargetRestarts) {
-    /// Knows nothing of holes.
-    class Opaque : public block::MemorySource {
-      public:
-        using MemorySource::MemorySource;
-        std::vector<block::Extent> extents(Range range, const std::stop_token&) override { return {{range, false}}; }
-    };
-    Content content(3 * MiB, std::byte{1});
-    std::fill_n(content.begin() + 128 * KiB, 512 * KiB, std::byte{0});
-    Opaque source(content);
-    block::MemorySink sink(content.size());
-    std::atomic<int> left = 5;
-    sink.on_write = [&](Range) {
-        if (left > 0 && --left == 0) {
-            sink.restart();
-        }
-    };
-    CopyOptions options = quick_options();
-    options.lanes = 1;
-    options.flush_interval = std::chrono::minutes{1};
-    const Plan plan = plan_full_copy({{0, content.size()}}, content.size(), true);
-    const CopyOutcome outcome = copy_disk(plan, source, sink, options, {});
-    EXPECT_EQ(left, 0);
-    EXPECT_EQ(first_difference(sink.content, content), content.size());
-    EXPECT_EQ(outcome.counts.skipped, 512 * KiB);
 }
