@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 
 #include "base/error.hpp"
+#include "os/socket.hpp"
 
 namespace mk::os {
 namespace {
@@ -234,6 +235,16 @@ void ByteStream::read(std::span<std::byte> buffer) {
 std::unique_ptr<ByteStream> stream_on(Descriptor socket) {
     tune(socket.get());
     return std::make_unique<SocketStream>(std::move(socket));
+}
+
+std::unique_ptr<ByteStream> connect_unix(const std::string& path, std::chrono::milliseconds limit,
+                                         const std::stop_token& stop) {
+    return stream_on(connect_unix_socket(path, limit, stop));
+}
+
+std::unique_ptr<ByteStream> connect_tcp(const std::string& host, std::uint16_t port, std::chrono::milliseconds limit,
+                                        const std::stop_token& stop) {
+    return stream_on(connect_tcp_socket(host, port, limit, stop));
 }
 
 }  // namespace mk::os

@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "base/log.hpp"
+#include "os/socket.hpp"
 #include "os/stop_event.hpp"
 #include "tunnel/sockets.hpp"
 
@@ -47,7 +48,7 @@ void ControlSockets::follow(const std::vector<Pairing>& pairings) {
     for (const auto& pairing : pairings) {
         // Those with an address are a VMA's view of its gateway.
         if (pairing.address.empty() && !listeners_.contains(pairing.appliance_id)) {
-            listeners_[pairing.appliance_id] = listen_unix(path_of(pairing.appliance_id));
+            listeners_[pairing.appliance_id] = os::listen_unix(path_of(pairing.appliance_id));
         }
     }
 }
@@ -70,7 +71,7 @@ void ControlSockets::serve_until(steady_clock::time_point deadline, const std::s
             if ((entries[i].revents & POLLIN) == 0) {
                 continue;
             }
-            if (auto local = accept_now(entries[i].fd)) {
+            if (auto local = os::accept_now(entries[i].fd)) {
                 connected_(ids[i], std::move(local));
             }
         }

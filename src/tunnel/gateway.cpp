@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/retry.hpp"
+#include "os/socket.hpp"
 #include "tunnel/connection_list.hpp"
 #include "tunnel/control_sockets.hpp"
 #include "tunnel/dialer.hpp"
@@ -39,7 +40,7 @@ struct Gateway::State {
           connections(options.max_connections, max_strangers),
           sockets(options.control_folder, [this](const std::string& appliance_id,
                                                  os::Descriptor local) { pool.give(appliance_id, std::move(local)); }),
-          gate(listen_tcp(options.host, options.port),
+          gate(os::listen_tcp(options.host, options.port),
                {.protocols = {alpn::nbd, alpn::nbd_zstd, alpn::digest, alpn::control, alpn::pair},
                 .max_waiting = options.max_half_open},
                [this](os::Descriptor socket, const std::string& protocol) { route(std::move(socket), protocol); }),

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/retry.hpp"
+#include "os/socket.hpp"
 #include "os/stop_event.hpp"
 #include "tunnel/compressing_stream.hpp"
 #include "tunnel/connection_list.hpp"
@@ -40,7 +41,7 @@ struct HandOffListener::State {
         : options(std::move(given)),
           handlers(std::move(by_protocol)),
           store(options.folder, clock),
-          listener(listen_unix(options.socket)),
+          listener(os::listen_unix(options.socket)),
           connections(options.max_connections, options.max_handshakes),
           acceptor([this](const std::stop_token& stop) { run(stop); }) {}
 
@@ -91,7 +92,7 @@ void HandOffListener::State::run(const std::stop_token& stop) {
 }
 
 void HandOffListener::State::accept_waiting() {
-    const auto messenger = accept_now(listener.get());
+    const auto messenger = os::accept_now(listener.get());
     if (!messenger) {
         return;
     }

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "base/retry.hpp"
+#include "os/socket.hpp"
 #include "os/stop_event.hpp"
 #include "tunnel/client_hello.hpp"
 
@@ -34,7 +35,7 @@ void watch(int epoll, int socket, std::uint32_t events) {
 
 }  // namespace
 
-HelloGate::HelloGate(TcpListener listener, HelloGateOptions options, Route route)
+HelloGate::HelloGate(os::TcpListener listener, HelloGateOptions options, Route route)
     : listener_(std::move(listener)),
       options_(std::move(options)),
       route_(std::move(route)),
@@ -71,7 +72,7 @@ void HelloGate::run(const std::stop_token& stop) {
 
 os::Descriptor HelloGate::accept_one() {
     try {
-        return accept_now(listener_.socket.get());
+        return os::accept_now(listener_.socket.get());
     } catch (const Error&) {
         if (!waiting_.empty()) {
             waiting_.pop_front();  // gives its descriptor to the next attempt

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "os/file.hpp"
+#include "os/socket.hpp"
 #include "tunnel/limited_log.hpp"
 #include "tunnel/sockets.hpp"
 
@@ -30,7 +31,7 @@ class HelloGate {
     /// Called on the gate's thread, so it must not wait. Errors are logged; the connection is then closed.
     using Route = std::function<void(os::Descriptor, const std::string& protocol)>;
 
-    HelloGate(TcpListener listener, HelloGateOptions options, Route route);
+    HelloGate(os::TcpListener listener, HelloGateOptions options, Route route);
     std::uint16_t port() const { return listener_.port; }
     /// Until stopped.
     void run(const std::stop_token& stop);
@@ -47,7 +48,7 @@ class HelloGate {
     void close_overdue();
     int wait_limit() const;
 
-    TcpListener listener_;
+    os::TcpListener listener_;
     const HelloGateOptions options_;
     const Route route_;
     os::Descriptor epoll_;

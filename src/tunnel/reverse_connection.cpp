@@ -7,6 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "os/socket.hpp"
 #include "os/stop_event.hpp"
 #include "tunnel/control_protocol.hpp"
 #include "tunnel/dialer.hpp"
@@ -107,7 +108,7 @@ void join_with_api(TlsStream& stream, int socket, const std::string& vma_api, Me
                    const std::stop_token& stop) {
     os::Descriptor local;
     try {
-        local = connect_to(vma_api, api_limit, stop);
+        local = os::connect_to(vma_api, api_limit, stop);
     } catch (const Error& error) {
         log::warn("vma_api_not_reachable reason=\"{}\"", error.cause());
         say(stream, control::not_ready);
@@ -123,7 +124,7 @@ void join_with_api(TlsStream& stream, int socket, const std::string& vma_api, Me
 void run_reverse_connection(const ReverseRoute& route, ReverseObserver& observer, Metrics::Protocol& counted,
                             const std::stop_token& stop) {
     const auto gateway = gateway_pairing(route.folder);
-    auto connected = connect_to(gateway.address, dial_limit, stop);
+    auto connected = os::connect_to(gateway.address, dial_limit, stop);
     const int socket = connected.get();
     tune_accepted(socket);
     const auto stream =

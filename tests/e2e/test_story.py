@@ -27,15 +27,18 @@ def test_story(story, name):
 
 
 def test_increments_send_about_what_changed(story):
-    """BB16, DD 35: an increment of a machine with two disks of 200 MiB moves little more than the guest wrote."""
-    points = story.recovery_points()
-    first = next(p for p in points if not p["disks"][0]["incremental"])
-    sent_first = sum(d["bytes_sent"] for d in first["disks"])
-    for point in points:
-        if point["disks"][0]["incremental"]:
-            changed = sum(d["bytes_changed"] for d in point["disks"])
-            assert sum(d["bytes_sent"] for d in point["disks"]) <= changed
-            assert changed < sent_first
+    """BB16, DD 35: an increment handles what the guest wrote, not the disks.
+
+    How much that is depends on how long the guest ran, so the bound is a part of the disks; that exactly the changed
+    areas are read and sent is asserted where a test does the writing (tests/integration/vma).
+    """
+    capacity = sum(d["capacity"] for d in story.machine()["disks"])
+    increments = [p for p in story.recovery_points() if p["disks"][0]["incremental"]]
+    assert increments
+    for point in increments:
+        changed = sum(d["bytes_changed"] for d in point["disks"])
+        assert sum(d["bytes_sent"] for d in point["disks"]) <= changed
+        assert changed < capacity / 2
 
 
 def test_rollback_shows_its_ten_steps(story):

@@ -3,19 +3,18 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <cstring>
+#include <chrono>
 #include <memory>
 #include <utility>
 
-#include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/retry.hpp"
+#include "os/socket.hpp"
 
 namespace mk::vsphere {
 namespace {
@@ -23,42 +22,19 @@ namespace {
 // Readers of one machine's disks with one connection each, and some to spare.
 constexpr std::size_t most_connections = 64;
 constexpr std::size_t buffer_size = 256 * KiB;
-constexpr int connect_limit_ms = 10'000;
+constexpr std::chrono::seconds connect_limit{10};
+/// Before the next client is looked for when the machine had nothing left for one.
+constexpr std::chrono::milliseconds shortage_pause{200};
 
-/// False when it was the stop event, an error or the limit.
-bool wait_for(int fd, short events, int stop_fd, int limit_ms) {
-    std::array<pollfd, 2> watched{{{fd, events, 0}, {stop_fd, POLLIN, 0}}};
-    while (::poll(watched.data(), watched.size(), limit_ms) < 0) {
+/// False when it was the stop event or an error.
+bool wait_for_client(int listener, int stop_fd) {
+    std::array<pollfd, 2> watched{{{listener, POLLIN, 0}, {stop_fd, POLLIN, 0}}};
+    while (::poll(watched.data(), watched.size(), -1) < 0) {
         if (errno != EINTR) {
             return false;
         }
     }
     return watched[1].revents == 0 && watched[0].revents != 0;
-}
-
-os::Descriptor connect_to(const std::string& host, std::uint16_t port, int stop_fd) {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* found = nullptr;
-    if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0) {
-        return {};
-    }
-    const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
-    for (const auto* address = found; address != nullptr; address = address->ai_next) {
-        os::Descriptor socket(::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-        if (!socket) {
-            continue;
-        }
-        const bool is_started =
-            ::connect(socket.get(), address->ai_addr, address->ai_addrlen) == 0 || errno == EINPROGRESS;
-        int problem = 0;
-        socklen_t size = sizeof problem;
-        if (is_started && wait_for(socket.get(), POLLOUT, stop_fd, connect_limit_ms) &&
-            ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &problem, &size) == 0 && problem == 0) {
-            return socket;
-        }
-    }
-    return {};
 }
 
 /// One direction of a connection.
@@ -128,22 +104,6 @@ void pump(int client, int server, int stop_fd) {
     }
 }
 
-os::Descriptor listen_at(const std::string& path) {
-    os::Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) {
-        throw Error(ErrorCode::invalid, "the socket path " + path + " is too long");
-    }
-    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-    // The socket interface of C wants the general type.
-    const auto* general = reinterpret_cast<const sockaddr*>(&address);
-    if (!socket || ::bind(socket.get(), general, sizeof address) != 0 || ::listen(socket.get(), SOMAXCONN) != 0) {
-        throw os::system_error("listen at " + path, errno);
-    }
-    return socket;
-}
-
 }  // namespace
 
 struct Relay::Forwarder {
@@ -155,27 +115,28 @@ Relay::Relay(std::string socket_path, std::string host, std::uint16_t port)
     : socket_path_(std::move(socket_path)),
       host_(std::move(host)),
       port_(port),
-      listener_(listen_at(socket_path_)),
-      stop_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (!stop_event_) {
-        throw os::system_error("open an event descriptor", errno);
-    }
-    server_ = std::jthread([this] { serve(); });
-}
+      listener_(os::listen_unix(socket_path_)),
+      stop_event_(stop_.get_token()),
+      server_([this] { serve(); }) {}
 
 Relay::~Relay() {
-    ::eventfd_write(stop_event_.get(), 1);
+    stop_.request_stop();
     server_ = {};
     forwarders_.clear();
     ::unlink(socket_path_.c_str());
 }
 
 void Relay::serve() {
-    while (wait_for(listener_.get(), POLLIN, stop_event_.get(), -1)) {
-        os::Descriptor client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    while (wait_for_client(listener_.get(), stop_event_.descriptor())) {
         std::erase_if(forwarders_, [](const auto& forwarder) { return forwarder->finished.load(); });
-        if (client && forwarders_.size() < most_connections) {
-            add_forwarder(std::move(client));
+        try {
+            os::Descriptor client = os::accept_now(listener_.get());
+            if (client && forwarders_.size() < most_connections) {
+                add_forwarder(std::move(client));
+            }
+        } catch (const std::exception& error) {
+            log::warn("a disk reader cannot be connected now: {}", error.what());
+            pause(shortage_pause, stop_.get_token());
         }
     }
 }
@@ -189,12 +150,12 @@ void Relay::add_forwarder(os::Descriptor client) {
 }
 
 void Relay::forward(int client_fd) {
-    const auto server = connect_to(host_, port_, stop_event_.get());
-    if (!server) {
-        log::warn("{}:{} cannot be reached for a disk reader", host_, port_);
-        return;
+    try {
+        const auto server = os::connect_tcp_socket(host_, port_, connect_limit, stop_.get_token());
+        pump(client_fd, server.get(), stop_event_.descriptor());
+    } catch (const Error& error) {
+        log::warn("a disk reader is not connected: {}", error.cause());
     }
-    pump(client_fd, server.get(), stop_event_.get());
 }
 
 }  // namespace mk::vsphere

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "os/file.hpp"
+#include "os/stop_event.hpp"
 
 namespace mk::vsphere {
 
@@ -32,11 +34,12 @@ class Relay {
     const std::string host_;
     const std::uint16_t port_;
     os::Descriptor listener_;
-    os::Descriptor stop_event_;  // readable once we stop; every poll() watches it
+    std::stop_source stop_;
+    os::StopEvent stop_event_;  // every poll() watches it
 
     struct Forwarder;
     std::vector<std::unique_ptr<Forwarder>> forwarders_;  // of the serving thread, until it is joined
-    std::jthread server_;
+    std::jthread server_;                                 // last: it uses the others
 };
 
 }  // namespace mk::vsphere

@@ -76,27 +76,27 @@ NbdNegotiation::Next NbdNegotiation::answer_option() {
 
 NbdNegotiation::Next NbdNegotiation::answer(std::uint32_t option, const std::string& data) {
     switch (option) {
-        case opt_abort:
-            reply(option, rep_ack);
+        case option_abort:
+            reply(option, reply_ack);
             return Next::end;
-        case opt_export_name:
+        case option_export_name:
             return answer_export_name(data);
-        case opt_info:
-        case opt_go:
+        case option_info:
+        case option_go:
             return answer_info(option, data);
-        case opt_structured_reply:
+        case option_structured_reply:
             answer_structured(data);
             return Next::option;
-        case opt_list_meta_context:
-        case opt_set_meta_context:
+        case option_list_meta_context:
+        case option_set_meta_context:
             answer_contexts(option, data);
             return Next::option;
-        case opt_list:
+        case option_list:
             // Names are what opens an export: none are told.
-            reply(option, data.empty() ? rep_ack : rep_err_invalid);
+            reply(option, data.empty() ? reply_ack : reply_invalid);
             return Next::option;
         default:
-            reply(option, rep_err_unsup);
+            reply(option, reply_unsupported);
             return Next::option;
     }
 }
@@ -130,19 +130,19 @@ NbdNegotiation::Next NbdNegotiation::answer_info(std::uint32_t option, const std
         wish.infos.insert(cursor.number<std::uint16_t>());
     }
     if (cursor.failed || !cursor.rest.empty()) {
-        reply(option, rep_err_invalid);
+        reply(option, reply_invalid);
         return Next::option;
     }
     auto lease = take(wish.name);
     if (!lease) {
-        reply(option, rep_err_unknown, "no such export");
+        reply(option, reply_unknown_export, "no such export");
         return Next::option;
     }
-    if (option != opt_info) {
+    if (option != option_info) {
         on_chosen_();
     }
     tell_export(option, wish, lease->backend());
-    if (option == opt_info) {
+    if (option == option_info) {
         return Next::option;
     }
     agreement_.emplace(NbdAgreement{std::move(*lease), has_structured_replies_, allocation_of_ == wish.name});
@@ -154,35 +154,35 @@ void NbdNegotiation::tell_export(std::uint32_t option, const Wish& wish, ExportB
     put_big(info, info_export);
     put_big(info, static_cast<std::uint64_t>(backend.size()));
     put_big(info, transmission_flags);
-    reply(option, rep_info, info);
+    reply(option, reply_info, info);
     std::string sizes;
     put_big(sizes, info_block_size);
     put_big(sizes, std::uint32_t{1});
     put_big(sizes, preferred_request);
     put_big(sizes, largest_request);
-    reply(option, rep_info, sizes);
+    reply(option, reply_info, sizes);
     if (wish.infos.contains(info_description)) {
         std::string description;
         put_big(description, info_description);
-        reply(option, rep_info, description + backend.instance());
+        reply(option, reply_info, description + backend.instance());
     }
-    reply(option, rep_ack);
+    reply(option, reply_ack);
 }
 
 void NbdNegotiation::answer_structured(const std::string& data) {
     has_structured_replies_ = has_structured_replies_ || data.empty();
-    reply(opt_structured_reply, data.empty() ? rep_ack : rep_err_invalid);
+    reply(option_structured_reply, data.empty() ? reply_ack : reply_invalid);
 }
 
 void NbdNegotiation::answer_contexts(std::uint32_t option, const std::string& data) {
     const auto query = context_query_in(data);
-    const bool is_set = option == opt_set_meta_context;
+    const bool is_set = option == option_set_meta_context;
     if (!query || (is_set && !has_structured_replies_)) {
-        reply(option, rep_err_invalid);
+        reply(option, reply_invalid);
         return;
     }
     if (!exports_.has(query->name)) {
-        reply(option, rep_err_unknown, "no such export");
+        reply(option, reply_unknown_export, "no such export");
         return;
     }
     const auto names_it = [&](const std::string& text) {
@@ -196,9 +196,9 @@ void NbdNegotiation::answer_contexts(std::uint32_t option, const std::string& da
     if (is_wanted) {
         std::string context;
         put_big(context, is_set ? allocation_context_id : 0);
-        reply(option, rep_meta_context, context.append(allocation_context));
+        reply(option, reply_meta_context, context.append(allocation_context));
     }
-    reply(option, rep_ack);
+    reply(option, reply_ack);
 }
 
 void NbdNegotiation::reply(std::uint32_t option, std::uint32_t type, const std::string& payload) {

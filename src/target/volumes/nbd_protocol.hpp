@@ -1,6 +1,6 @@
 #pragma once
-// Numbers of the NBD protocol (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md) that the server
-// uses, and how they are written and read: big-endian. Internal to the NBD server.
+// What the NBD server adds to the numbers of the protocol (block/nbd_numbers.hpp), and how they are written and read:
+// big-endian. Internal to the NBD server.
 
 #include <cstddef>
 #include <cstdint>
@@ -8,55 +8,17 @@
 #include <string>
 #include <string_view>
 
-#include "base/bytes.hpp"
+#include "block/nbd_numbers.hpp"
 
 namespace mk::volumes::nbd {
 
-inline constexpr std::uint64_t magic = 0x4e42444d41474943;         // "NBDMAGIC"
-inline constexpr std::uint64_t option_magic = 0x49484156454F5054;  // "IHAVEOPT"
-inline constexpr std::uint64_t option_reply_magic = 0x3e889045565a9;
-inline constexpr std::uint32_t request_magic = 0x25609513;
-inline constexpr std::uint32_t reply_magic = 0x67446698;
+using namespace block::nbd;
+
 inline constexpr std::uint32_t chunk_magic = 0x668e33ef;
 
-inline constexpr std::uint16_t handshake_fixed_newstyle = 1;
-inline constexpr std::uint16_t handshake_no_zeroes = 2;
-
-enum Option : std::uint32_t {
-    opt_export_name = 1,
-    opt_abort = 2,
-    opt_list = 3,
-    opt_info = 6,
-    opt_go = 7,
-    opt_structured_reply = 8,
-    opt_list_meta_context = 9,
-    opt_set_meta_context = 10
-};
-
-inline constexpr std::uint32_t rep_ack = 1;
-inline constexpr std::uint32_t rep_info = 3;
-inline constexpr std::uint32_t rep_meta_context = 4;
-inline constexpr std::uint32_t rep_err_unsup = 0x80000001;
-inline constexpr std::uint32_t rep_err_invalid = 0x80000003;
-inline constexpr std::uint32_t rep_err_unknown = 0x80000006;
-
-inline constexpr std::uint16_t info_export = 0;
-inline constexpr std::uint16_t info_description = 2;
-inline constexpr std::uint16_t info_block_size = 3;
-
-// HAS_FLAGS, SEND_FLUSH, SEND_FUA, SEND_TRIM, SEND_WRITE_ZEROES, CAN_MULTI_CONN: a flush on one connection covers the
-// writes answered on all others, because they share one backend.
-inline constexpr std::uint16_t transmission_flags = 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6 | 1 << 8;
-
-enum Command : std::uint16_t {
-    cmd_read = 0,
-    cmd_write = 1,
-    cmd_disconnect = 2,
-    cmd_flush = 3,
-    cmd_trim = 4,
-    cmd_write_zeroes = 6,
-    cmd_block_status = 7
-};
+/// A flush on one connection covers the writes answered on all others, because they share one backend.
+inline constexpr std::uint16_t transmission_flags =
+    flag_has_flags | flag_send_flush | flag_send_fua | flag_send_trim | flag_send_write_zeroes | flag_can_multi_conn;
 
 inline constexpr std::uint16_t flag_fua = 1;
 inline constexpr std::uint16_t flag_no_hole = 2;
@@ -74,7 +36,7 @@ inline constexpr std::uint32_t state_hole_and_zero = 3;
 enum ErrorNumber : std::uint32_t { ok = 0, eio = 5, einval = 22, enospc = 28, eoverflow = 75 };
 
 /// Of one read or write.
-inline constexpr std::uint32_t largest_request = 32 * MiB;
+inline constexpr std::uint32_t largest_request = habitual_maximum;
 /// The smallest request that needs no reading of what is around it.
 inline constexpr std::uint32_t preferred_request = 4096;
 

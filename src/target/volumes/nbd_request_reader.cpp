@@ -26,7 +26,7 @@ std::optional<NbdRequest> NbdRequestReader::peek() const {
     }
     NbdRequest request;
     request.flags = cursor.number<std::uint16_t>();
-    request.command = cursor.number<std::uint16_t>();
+    request.command = cursor.number<nbd::Command>();
     request.cookie = cursor.number<std::uint64_t>();
     request.range.offset = cursor.number<std::uint64_t>();
     request.range.length = cursor.number<std::uint32_t>();

@@ -13,7 +13,7 @@ namespace mk::volumes {
 
 struct NbdRequest {
     std::uint16_t flags = 0;
-    std::uint16_t command = 0;
+    nbd::Command command = nbd::Command::read;  ///< as received: may be a number that is none
     std::uint64_t cookie = 0;
     Range range;
 };

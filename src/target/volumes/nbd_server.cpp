@@ -11,11 +11,10 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.hpp"
+#include "os/socket.hpp"
 #include "target/volumes/nbd_negotiation.hpp"
 #include "target/volumes/nbd_transmission.hpp"
 
@@ -26,67 +25,37 @@ constexpr std::chrono::seconds choosing_limit{15};
 constexpr std::size_t most_ending = 512;
 constexpr std::chrono::milliseconds look_interval{5'000};
 
-os::Descriptor listener_on(int family, const sockaddr* address, socklen_t length, const std::string& name) {
-    os::Descriptor listener(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int yes = 1;
-    if (!listener || ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
-        ::bind(listener.get(), address, length) != 0 || ::listen(listener.get(), 512) != 0) {
-        throw os::system_error("listen for NBD clients on " + name, errno);
+/// NBD knows no passwords: whoever reaches an export reads and writes the replica.
+void require_loopback(const std::string& host) {
+    in_addr address{};
+    if (::inet_pton(AF_INET, host.c_str(), &address) != 1) {
+        throw Error(ErrorCode::invalid, "'" + host + "' is not an IPv4 address to listen on");
     }
-    return listener;
+    if (ntohl(address.s_addr) >> 24 != IN_LOOPBACKNET) {
+        throw Error(
+            ErrorCode::invalid, "exports are not offered on " + host + ": others could reach them",
+            {.consequence = "NBD knows no passwords; whoever reaches an export reads and writes the replica.",
+             .remedy = "Let nbd_listen be 127.0.0.1 with a port, or empty; appliances come through the tunnel."});
+    }
 }
 
 }  // namespace
 
 NbdServer::NbdServer(NbdServerOptions options) : options_(std::move(options)), wake_(::eventfd(0, EFD_CLOEXEC)) {
     if (!options_.address.empty()) {
-        listen_tcp();
+        require_loopback(options_.address);
+        auto listener = os::listen_tcp(options_.address, options_.port);
+        port_ = listener.port;
+        listeners_.push_back(std::move(listener.socket));
     }
     if (!options_.socket.empty()) {
-        listen_unix();
+        listeners_.push_back(os::listen_unix(options_.socket));
     }
     acceptor_ = std::jthread([this](const std::stop_token& stop) { accept_loop(stop); });
 }
 
 NbdServer::~NbdServer() {
     stop();
-}
-
-void NbdServer::listen_tcp() {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(options_.port);
-    if (::inet_pton(AF_INET, options_.address.c_str(), &address.sin_addr) != 1) {
-        throw Error(ErrorCode::invalid, "'" + options_.address + "' is not an IPv4 address to listen on");
-    }
-    if (ntohl(address.sin_addr.s_addr) >> 24 != IN_LOOPBACKNET) {
-        throw Error(
-            ErrorCode::invalid, "exports are not offered on " + options_.address + ": others could reach them",
-            {.consequence = "NBD knows no passwords; whoever reaches an export reads and writes the replica.",
-             .remedy = "Let nbd_listen be 127.0.0.1 with a port, or empty; appliances come through the tunnel."});
-    }
-    const auto name = fmt::format("{}:{}", options_.address, options_.port);
-    listeners_.push_back(listener_on(AF_INET, reinterpret_cast<const sockaddr*>(&address), sizeof address, name));
-    socklen_t length = sizeof address;
-    if (::getsockname(listeners_.back().get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-        throw os::system_error("ask the address of " + name, errno);
-    }
-    port_ = ntohs(address.sin_port);
-}
-
-void NbdServer::listen_unix() {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (options_.socket.size() >= sizeof address.sun_path) {
-        throw Error(ErrorCode::invalid, "the path of the NBD socket is too long: " + options_.socket);
-    }
-    std::memcpy(address.sun_path, options_.socket.data(), options_.socket.size());
-    os::remove_file(options_.socket);  // left by a daemon that died
-    listeners_.push_back(
-        listener_on(AF_UNIX, reinterpret_cast<const sockaddr*>(&address), sizeof address, options_.socket));
-    if (::chmod(options_.socket.c_str(), 0600) != 0) {
-        throw os::system_error("protect " + options_.socket, errno);
-    }
 }
 
 std::string NbdServer::uri_of(const std::string& name) const {
@@ -157,13 +126,15 @@ void NbdServer::accept_loop(const std::stop_token& stop) {
 }
 
 void NbdServer::accept_one(int listener) {
-    os::Descriptor socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    os::Descriptor socket;
+    try {
+        socket = os::accept_now(listener);
+    } catch (const Error& error) {
+        log::error("no NBD client can be taken: {}", error.cause());
+        pollfd wake{wake_.get(), POLLIN, 0};
+        ::poll(&wake, 1, 200);  // the client stays in the queue and would wake us at once
+    }
     if (!socket) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
-            log::error("no NBD client can be taken: {}", std::strerror(errno));
-            pollfd wake{wake_.get(), POLLIN, 0};
-            ::poll(&wake, 1, 200);  // the client stays in the queue and would wake us at once
-        }
         return;
     }
     const int yes = 1;

@@ -68,8 +68,6 @@ class NbdServer {
     };
     using Connections = std::list<Connection>;
 
-    void listen_tcp();
-    void listen_unix();
     void accept_loop(const std::stop_token& stop);
     void accept_one(int listener);
     Connections::iterator admit(std::unique_ptr<os::ByteStream> stream);

@@ -68,15 +68,15 @@ bool NbdTransmission::is_within_size(Range range) const {
 /// False when the connection is over.
 bool NbdTransmission::answer(const NbdRequest& request) {
     switch (request.command) {
-        case cmd_disconnect:
+        case Command::disconnect:
             return false;
-        case cmd_read:
+        case Command::read:
             read(request);
             return true;
-        case cmd_block_status:
+        case Command::block_status:
             tell_allocation(request);
             return true;
-        case cmd_write:
+        case Command::write:
             if (request.range.length > largest_request) {
                 return false;  // the payload that follows is more than we agreed to take
             }
@@ -99,7 +99,7 @@ bool NbdTransmission::answer(const NbdRequest& request) {
 // ---- writing
 
 bool NbdTransmission::continues(Range run, const NbdRequest& next) const {
-    return next.command == cmd_write && next.range.offset == run.end() &&
+    return next.command == Command::write && next.range.offset == run.end() &&
            next.range.length <= transfer_limit - run.length && is_within_size(next.range);
 }
 
@@ -215,18 +215,18 @@ void NbdTransmission::tell_allocation(const NbdRequest& request) {
 // ---- the others
 
 std::uint32_t NbdTransmission::perform_simple(const NbdRequest& request) {
-    const bool has_range = request.command == cmd_trim || request.command == cmd_write_zeroes;
+    const bool has_range = request.command == Command::trim || request.command == Command::write_zeroes;
     if (has_range && !is_within_size(request.range)) {
-        return request.command == cmd_trim ? einval : enospc;
+        return request.command == Command::trim ? einval : enospc;
     }
     return attempt(request, [&] {
         switch (request.command) {
-            case cmd_flush:
+            case Command::flush:
                 backend_.flush();
                 return;
-            case cmd_trim:
+            case Command::trim:
                 break;  // advisory: nothing is discarded, so that nothing can be discarded wrongly
-            case cmd_write_zeroes:
+            case Command::write_zeroes:
                 backend_.zero(request.range, (request.flags & flag_no_hole) != 0);
                 break;
             default:
@@ -245,8 +245,9 @@ std::uint32_t NbdTransmission::attempt(const NbdRequest& request, const std::fun
     } catch (const Error& error) {
         if (!has_told_error_) {  // a full disk fails every request that follows, too
             has_told_error_ = true;
-            log::error("nbd command={} offset={} length={} failed, the first of this connection: {}", request.command,
-                       request.range.offset, request.range.length, error.full_text());
+            log::error("nbd command={} offset={} length={} failed, the first of this connection: {}",
+                       static_cast<unsigned>(request.command), request.range.offset, request.range.length,
+                       error.full_text());
         }
         return number_of(error);
     }

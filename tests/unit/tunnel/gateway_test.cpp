@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/retry.hpp"
+#include "os/socket.hpp"
 #include "support/error_of.hpp"
 #include "tunnel/dialer.hpp"
 #include "tunnel/hand_off.hpp"
@@ -33,7 +34,7 @@ void wait_for(const std::function<bool()>& condition) {
 class LineService {
   public:
     explicit LineService(const std::string& path)
-        : listener_(listen_unix(path)), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+        : listener_(os::listen_unix(path)), thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
   private:
     void run(const std::stop_token& stop) {
@@ -41,7 +42,7 @@ class LineService {
         while (!stop.stop_requested()) {
             pollfd entry{listener_.get(), POLLIN, 0};
             ::poll(&entry, 1, 20);
-            if (auto socket = accept_now(listener_.get())) {
+            if (auto socket = os::accept_now(listener_.get())) {
                 served.emplace_back([own = std::move(socket)]() mutable { serve(std::move(own)); });
             }
         }
@@ -122,7 +123,7 @@ TEST_F(TheTunnel, PassesTheEndOfOneDirectionOn) {
     trust_each_other();
     const auto reverse = client();
     wait_for([&] { return !ask("ping").empty(); });
-    const auto listener = connect_to(control_socket(), seconds{5}, {});
+    const auto listener = os::connect_to(control_socket(), seconds{5}, {});
     ASSERT_EQ(::send(listener.get(), "hello", 5, 0), 5);
     ASSERT_EQ(::shutdown(listener.get(), SHUT_WR), 0);
     const auto stream = os::stream_on(os::Descriptor(::dup(listener.get())));

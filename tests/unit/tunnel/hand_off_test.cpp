@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "base/retry.hpp"
+#include "os/socket.hpp"
 #include "support/error_of.hpp"
 #include "tunnel/dialer.hpp"
 #include "tunnel/sockets.hpp"
@@ -29,12 +30,12 @@ class Forwarder {
   public:
     explicit Forwarder(std::string socket)
         : socket_(std::move(socket)),
-          listener_(listen_tcp("127.0.0.1", 0)),
+          listener_(os::listen_tcp("127.0.0.1", 0)),
           thread_([this](const std::stop_token& stop) {
               while (!stop.stop_requested()) {
                   pollfd entry{listener_.socket.get(), POLLIN, 0};
                   ::poll(&entry, 1, 20);
-                  if (const auto accepted = accept_now(listener_.socket.get())) {
+                  if (const auto accepted = os::accept_now(listener_.socket.get())) {
                       hand_over(socket_, accepted.get());
                   }
               }
@@ -43,7 +44,7 @@ class Forwarder {
 
   private:
     std::string socket_;
-    TcpListener listener_;
+    os::TcpListener listener_;
     std::jthread thread_;
 };
 

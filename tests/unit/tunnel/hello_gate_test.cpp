@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "hello_bytes.hpp"
+#include "os/socket.hpp"
 #include "support/error_of.hpp"
 #include "two_sites.hpp"
 
@@ -20,7 +21,7 @@ using test::bytes_of;
 class Gate {
   public:
     explicit Gate(HelloGateOptions options)
-        : gate_(listen_tcp("127.0.0.1", 0), std::move(options),
+        : gate_(os::listen_tcp("127.0.0.1", 0), std::move(options),
                 [this](os::Descriptor socket, const std::string& protocol) {
                     const std::lock_guard lock(mutex_);
                     passed_.emplace_back(protocol, std::move(socket));

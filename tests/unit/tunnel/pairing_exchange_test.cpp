@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include "os/socket.hpp"
 #include "support/error_of.hpp"
 #include "tunnel/dialer.hpp"
 #include "tunnel/sockets.hpp"
@@ -18,7 +19,7 @@ using test::Site;
 class Oma {
   public:
     explicit Oma(PairingLimits limits = {})
-        : desk(site.store, "oma-leeds", limits), listener_(listen_tcp("127.0.0.1", 0)) {}
+        : desk(site.store, "oma-leeds", limits), listener_(os::listen_tcp("127.0.0.1", 0)) {}
 
     std::string address() const { return "127.0.0.1:" + std::to_string(listener_.port); }
 
@@ -31,7 +32,7 @@ class Oma {
                 while (!socket) {
                     pollfd entry{listener_.socket.get(), POLLIN, 0};
                     ::poll(&entry, 1, -1);
-                    socket = accept_now(listener_.socket.get());
+                    socket = os::accept_now(listener_.socket.get());
                 }
                 const auto stream =
                     tls_accept(os::stream_on(std::move(socket)),
@@ -51,7 +52,7 @@ class Oma {
     PairingDesk desk;
 
   private:
-    TcpListener listener_;
+    os::TcpListener listener_;
 };
 
 class Pairings : public testing::Test {
@@ -168,7 +169,7 @@ TEST_F(Pairings, FailWhenSomebodyInBetweenPassesTheMessagesOn) {
     const Site middle{"middle"};
     oma.site.store.invite();
     const auto code = oma.site.store.invite().code;
-    const auto trap = listen_tcp("127.0.0.1", 0);
+    const auto trap = os::listen_tcp("127.0.0.1", 0);
     const auto trusting_all = [&] {
         return TlsOptions{.identity = middle.identity, .protocols = {alpn::pair}, .is_trusted = [](const std::string&) {
                               return true;
@@ -178,7 +179,7 @@ TEST_F(Pairings, FailWhenSomebodyInBetweenPassesTheMessagesOn) {
     auto in_between = std::async(std::launch::async, [&] {
         pollfd entry{trap.socket.get(), POLLIN, 0};
         ::poll(&entry, 1, -1);
-        const auto victim = tls_accept(os::stream_on(accept_now(trap.socket.get())), trusting_all());
+        const auto victim = tls_accept(os::stream_on(os::accept_now(trap.socket.get())), trusting_all());
         welcome(*victim, Welcome::served);
         const auto desk = tls_connect(os::connect_tcp("127.0.0.1", port(), seconds{5}), trusting_all());
         std::vector<std::byte> buffer(1000);

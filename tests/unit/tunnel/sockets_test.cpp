@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "no_descriptors.hpp"
+#include "os/socket.hpp"
 #include "support/error_of.hpp"
 #include "two_sites.hpp"
 
@@ -54,14 +55,14 @@ TEST(ReceivedDescriptors, AreOneForEachMessageAndNoneIsLeftOpen) {
 
 TEST(Accepting, SaysWhenThereIsNoDescriptorLeft) {
     const test::TemporaryFolder folder;
-    const auto listener = listen_unix(folder / "socket");
-    EXPECT_FALSE(accept_now(listener.get()));
-    const auto waiting = connect_to(folder / "socket", seconds{5}, {});
+    const auto listener = os::listen_unix(folder / "socket");
+    EXPECT_FALSE(os::accept_now(listener.get()));
+    const auto waiting = os::connect_to(folder / "socket", seconds{5}, {});
     {
         const test::NoDescriptors shortage;
-        EXPECT_EQ(test::code_of([&] { accept_now(listener.get()); }), ErrorCode::external);
+        EXPECT_EQ(test::code_of([&] { os::accept_now(listener.get()); }), ErrorCode::external);
     }
-    EXPECT_TRUE(accept_now(listener.get()));
+    EXPECT_TRUE(os::accept_now(listener.get()));
 }
 
 }  // namespace

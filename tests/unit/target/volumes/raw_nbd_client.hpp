@@ -64,7 +64,7 @@ class RawNbdClient {
     }
     /// By the old option: size and flags, then transmission.
     void enter(const std::string& name = "session") {
-        option(nbd::opt_export_name, name);
+        option(nbd::option_export_name, name);
         text(10);
     }
     static std::string request_head(std::uint16_t command, Bytes offset, std::uint32_t length, std::uint16_t flags = 0,

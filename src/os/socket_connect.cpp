@@ -1,4 +1,4 @@
-// How a ByteStream over a socket comes to be.
+// Connecting: every wait obeys the stop token and the limit.
 
 #include <algorithm>
 #include <array>
@@ -12,13 +12,13 @@
 #include <vector>
 
 #include <netdb.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/error.hpp"
-#include "os/byte_stream.hpp"
+#include "os/listen_address.hpp"
+#include "os/socket.hpp"
+#include "os/socket_address.hpp"
 #include "os/stop_event.hpp"
 
 namespace mk::os {
@@ -31,28 +31,12 @@ using Deadline = steady_clock::time_point;
 /// A listener whose queue is full refuses unix connections at once instead of letting them wait.
 constexpr milliseconds queue_pause{5};
 
-struct Address {
-    sockaddr_storage storage{};
-    socklen_t length = 0;
-
-    // The socket API is made for this cast: every address begins with the family.
-    const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
 Error nobody(const std::string& where, const std::string& reason) {
     return Error(ErrorCode::unavailable, "cannot connect to " + where + ": " + reason, {.retry_safe = true});
 }
 
 std::string text_of(int error_number) {
     return std::system_category().message(error_number);
-}
-
-Descriptor make_socket(int family) {
-    Descriptor socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!socket) {
-        throw system_error("make a socket", errno);
-    }
-    return socket;
 }
 
 /// False when the deadline passed without the event; negative descriptors are not waited for.
@@ -90,7 +74,7 @@ void finish_connect(int socket, const std::string& where, const StopEvent& stop,
     }
 }
 
-void connect_socket(int socket, const Address& address, const std::string& where, const StopEvent& stop,
+void connect_socket(int socket, const SocketAddress& address, const std::string& where, const StopEvent& stop,
                     Deadline deadline) {
     while (::connect(socket, address.get(), address.length) != 0) {
         if (errno == EINPROGRESS || errno == EINTR) {
@@ -118,14 +102,14 @@ std::string place_of(const std::string& host, std::uint16_t port) {
 
 /// What the resolver found, or why not.
 struct Resolution {
-    std::vector<Address> addresses{};
+    std::vector<SocketAddress> addresses{};
     std::string failure{};
 };
 
-Resolution resolve_now(const std::string& host, std::uint16_t port, int flags) {
+Resolution resolve_now(const std::string& host, std::uint16_t port) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_NUMERICSERV | flags;
+    hints.ai_flags = AI_NUMERICSERV | AI_ADDRCONFIG;
     addrinfo* found = nullptr;
     const int failure = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
     if (failure != 0) {
@@ -133,7 +117,7 @@ Resolution resolve_now(const std::string& host, std::uint16_t port, int flags) {
     }
     Resolution resolution;
     for (const addrinfo* entry = found; entry != nullptr; entry = entry->ai_next) {
-        Address address;
+        SocketAddress address;
         std::memcpy(&address.storage, entry->ai_addr, entry->ai_addrlen);
         address.length = entry->ai_addrlen;
         resolution.addresses.push_back(address);
@@ -145,9 +129,8 @@ Resolution resolve_now(const std::string& host, std::uint16_t port, int flags) {
 /// The resolver cannot be interrupted, so it gets a thread of its own, which is left to its own limits when our time is
 /// over.
 Resolution resolve(const std::string& host, std::uint16_t port, Deadline deadline, const std::stop_token& stop) {
-    auto numeric = resolve_now(host, port, AI_NUMERICHOST);
-    if (!numeric.addresses.empty()) {
-        return numeric;
+    if (const auto numeric = numeric_address(host, port)) {
+        return {.addresses = {*numeric}};
     }
     struct Answer {
         std::mutex mutex;
@@ -156,7 +139,7 @@ Resolution resolve(const std::string& host, std::uint16_t port, Deadline deadlin
     };
     const auto answer = std::make_shared<Answer>();
     std::thread([answer, host, port] {
-        auto resolution = resolve_now(host, port, AI_ADDRCONFIG);
+        auto resolution = resolve_now(host, port);
         const std::lock_guard lock(answer->mutex);
         answer->resolution = std::move(resolution);
         answer->arrived.notify_all();
@@ -171,38 +154,30 @@ Resolution resolve(const std::string& host, std::uint16_t port, Deadline deadlin
 
 }  // namespace
 
-std::unique_ptr<ByteStream> connect_unix(const std::string& path, milliseconds limit, const std::stop_token& stop) {
-    sockaddr_un name{};
-    name.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof name.sun_path) {
-        throw Error(ErrorCode::invalid, "'" + path + "' cannot be the path of a socket");
-    }
-    path.copy(name.sun_path, path.size());
-    Address address;
-    std::memcpy(&address.storage, &name, sizeof name);
-    address.length = sizeof name;
+Descriptor connect_unix_socket(const std::string& path, milliseconds limit, const std::stop_token& stop) {
+    const auto address = unix_address(path);
     const StopEvent stop_event(stop);
     auto socket = make_socket(AF_UNIX);
     connect_socket(socket.get(), address, path, stop_event, deadline_after(limit));
-    return stream_on(std::move(socket));
+    return socket;
 }
 
-std::unique_ptr<ByteStream> connect_tcp(const std::string& host, std::uint16_t port, milliseconds limit,
-                                        const std::stop_token& stop) {
+Descriptor connect_tcp_socket(const std::string& host, std::uint16_t port, milliseconds limit,
+                              const std::stop_token& stop) {
     const auto deadline = deadline_after(limit);
     const auto where = place_of(host, port);
     const StopEvent stop_event(stop);
     const auto resolution = resolve(host, port, deadline, stop);
     auto failure = nobody(where, resolution.failure);
     for (std::size_t i = 0; i < resolution.addresses.size(); ++i) {
-        const Address& address = resolution.addresses[i];
+        const SocketAddress& address = resolution.addresses[i];
         try {
             // An address that is a black hole must not use up the time of the others.
             const auto now = steady_clock::now();
             const auto share = (deadline - now) / static_cast<std::int64_t>(resolution.addresses.size() - i);
-            auto socket = make_socket(address.storage.ss_family);
+            auto socket = make_socket(address.family());
             connect_socket(socket.get(), address, where, stop_event, now + share);
-            return stream_on(std::move(socket));
+            return socket;
         } catch (const Error& error) {
             if (error.code() == ErrorCode::cancelled) {
                 throw;
@@ -211,6 +186,14 @@ std::unique_ptr<ByteStream> connect_tcp(const std::string& host, std::uint16_t p
         }
     }
     throw Error(failure);
+}
+
+Descriptor connect_to(const std::string& target, milliseconds limit, const std::stop_token& stop) {
+    if (target.starts_with('/')) {
+        return connect_unix_socket(target, limit, stop);
+    }
+    const auto place = parse_listen_address(target);
+    return connect_tcp_socket(place.host, place.port, limit, stop);
 }
 
 }  // namespace mk::os
