@@ -80,8 +80,15 @@ Json VolumesClient::operate(const std::string& method, const std::string& path, 
 }
 
 std::vector<contracts::Volume> VolumesClient::volumes_of(const VmContextId& vm, const std::stop_token& stop) {
-    const auto answer =
-        client_for(base_url_, token_).get("/api/v1/volumes?vm_context_id=" + http::url_encode(vm.value), stop);
+    return list("vm_context_id=" + http::url_encode(vm.value), stop);
+}
+
+std::vector<contracts::Volume> VolumesClient::clones_of(const VmContextId& vm, const std::stop_token& stop) {
+    return list("vm_context_id=" + http::url_encode(vm.value) + "&clones=true", stop);
+}
+
+std::vector<contracts::Volume> VolumesClient::list(const std::string& query, const std::stop_token& stop) {
+    const auto answer = client_for(base_url_, token_).get("/api/v1/volumes?" + query, stop);
     std::vector<contracts::Volume> volumes;
     for (const auto& volume : json::require<Json>(answer, "volumes")) {
         volumes.push_back(contracts::volume_from(volume));
@@ -166,10 +173,29 @@ void VolumesClient::give_up(const WriteSessionId& session, const std::stop_token
     client_for(base_url_, token_).remove(session_path(session) + "?give_up=true", stop);
 }
 
+contracts::Snapshot VolumesClient::take_snapshot(const VolumeId& volume, const std::string& name, bool must_revert,
+                                                 const Report& report, const std::stop_token& stop) {
+    const Json body{{"volume_id", volume.value}, {"name", name}, {"must_revert", must_revert}};
+    return contracts::snapshot_from(operate("POST", "/api/v1/snapshots", body, report, stop));
+}
+
 contracts::Snapshot VolumesClient::create_snapshot(const VolumeId& volume, const std::string& name,
                                                    const Report& report, const std::stop_token& stop) {
-    return contracts::snapshot_from(
-        operate("POST", "/api/v1/snapshots", {{"volume_id", volume.value}, {"name", name}}, report, stop));
+    return take_snapshot(volume, name, true, report, stop);
+}
+
+contracts::Snapshot VolumesClient::create_snapshot_for_clones(const VolumeId& volume, const std::string& name,
+                                                              const Report& report, const std::stop_token& stop) {
+    return take_snapshot(volume, name, false, report, stop);
+}
+
+contracts::Volume VolumesClient::create_clone(const VolumeId& volume, const std::string& name, const Report& report,
+                                              const std::stop_token& stop) {
+    return contracts::volume_from(operate("POST", volume_path(volume) + "/clones", {{"name", name}}, report, stop));
+}
+
+void VolumesClient::remove_clone(const VolumeId& clone, const std::stop_token& stop) {
+    operate("DELETE", volume_path(clone) + "?only=clone", Json::object(), {}, stop);
 }
 
 void VolumesClient::revert_snapshot(const VolumeId& volume, const Report& report, const std::stop_token& stop) {
@@ -178,15 +204,6 @@ void VolumesClient::revert_snapshot(const VolumeId& volume, const Report& report
 
 void VolumesClient::remove_snapshot(const VolumeId& volume, const std::stop_token& stop) {
     operate("DELETE", "/api/v1/snapshots/" + volume.value, Json::object(), {}, stop);
-}
-
-std::vector<contracts::Snapshot> VolumesClient::snapshots_of(const VmContextId& vm, const std::stop_token& stop) {
-    const auto answer = client_for(base_url_, token_).get("/api/v1/snapshots/vm/" + http::url_encode(vm.value), stop);
-    std::vector<contracts::Snapshot> snapshots;
-    for (const auto& snapshot : json::require<Json>(answer, "snapshots")) {
-        snapshots.push_back(contracts::snapshot_from(snapshot));
-    }
-    return snapshots;
 }
 
 std::string VolumesClient::digest(const VolumeId& volume, const Report& report, const std::stop_token& stop) {
@@ -203,11 +220,13 @@ std::vector<failover::MachineVolume> VolumesClient::volumes_at(const CloudMachin
     const auto answer = client_for(base_url_, token_).get("/api/v1/machines/" + machine.value + "/volumes", stop);
     std::vector<failover::MachineVolume> volumes;
     for (const auto& volume : json::require<Json>(answer, "volumes")) {
-        volumes.push_back({.volume_id = VolumeId{json::require<std::string>(volume, "volume_id")},
-                           .type = json::value_or<std::string>(volume, "type", ""),
-                           .is_replica = json::value_or<bool>(volume, "is_replica", false)});
+        volumes.push_back(contracts::machine_volume_from(volume));
     }
     return volumes;
+}
+
+failover::StagingSpace VolumesClient::staging(const std::stop_token& stop) {
+    return contracts::staging_space_from(client_for(base_url_, token_).get("/api/v1/staging", stop));
 }
 
 std::string VolumesClient::version() {

@@ -47,18 +47,27 @@ class VolumesClient : public replication::ReplicaVolumes, public failover::Failo
 
     contracts::Snapshot create_snapshot(const VolumeId& volume, const std::string& name, const Report& report,
                                         const std::stop_token& stop) override;
+    contracts::Snapshot create_snapshot_for_clones(const VolumeId& volume, const std::string& name,
+                                                   const Report& report, const std::stop_token& stop) override;
     void revert_snapshot(const VolumeId& volume, const Report& report, const std::stop_token& stop) override;
     void remove_snapshot(const VolumeId& volume, const std::stop_token& stop) override;
-    std::vector<contracts::Snapshot> snapshots_of(const VmContextId& vm, const std::stop_token& stop) override;
+    contracts::Volume create_clone(const VolumeId& volume, const std::string& name, const Report& report,
+                                   const std::stop_token& stop) override;
+    std::vector<contracts::Volume> clones_of(const VmContextId& vm, const std::stop_token& stop) override;
+    void remove_clone(const VolumeId& clone, const std::stop_token& stop) override;
     std::string digest(const VolumeId& volume, const Report& report, const std::stop_token& stop) override;
     void discard_default_root(const CloudMachineId& machine, const std::stop_token& stop) override;
     std::vector<failover::MachineVolume> volumes_at(const CloudMachineId& machine,
                                                     const std::stop_token& stop) override;
+    failover::StagingSpace staging(const std::stop_token& stop) override;
 
     /// The version that /health tells. Throws Error{unavailable}.
     std::string version();
 
   private:
+    std::vector<contracts::Volume> list(const std::string& query, const std::stop_token& stop);
+    contracts::Snapshot take_snapshot(const VolumeId& volume, const std::string& name, bool must_revert,
+                                      const Report& report, const std::stop_token& stop);
     Json operate(const std::string& method, const std::string& path, const Json& body, const Report& report,
                  const std::stop_token& stop);
     contracts::Operation follow(const std::string& operation_id, const Report& report, const std::stop_token& stop);

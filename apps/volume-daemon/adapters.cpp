@@ -37,4 +37,16 @@ std::optional<std::string> StoredLedger::find_object(const std::string& kind, co
     return std::nullopt;
 }
 
+std::vector<UnfinishedCommand> unfinished_commands(const ledger::Effects& effects) {
+    std::vector<UnfinishedCommand> commands;
+    for (const auto& effect : effects.open_of_this_process()) {
+        commands.push_back({.note = effect.id,
+                            .command = effect.command,
+                            .object = effect.object,
+                            .object_id = effect.object_id,
+                            .async_job_id = effect.async_job_id});
+    }
+    return commands;
+}
+
 }  // namespace mk::volumes

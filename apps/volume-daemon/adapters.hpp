@@ -2,6 +2,9 @@
 // What target/volumes needs (ports.hpp), over the settings and the ledger that it shares with oma-api through the
 // database.
 
+#include <vector>
+
+#include "control/ledger/effects.hpp"
 #include "control/ledger/ledger.hpp"
 #include "control/settings/cloudstack_settings.hpp"
 #include "target/volumes/ports.hpp"
@@ -30,5 +33,8 @@ class StoredLedger : public Ledger {
   private:
     ledger::Ledger& ledger_;
 };
+
+/// What a former run of this daemon left open. To be asked before the first command is sent.
+std::vector<UnfinishedCommand> unfinished_commands(const ledger::Effects& effects);
 
 }  // namespace mk::volumes

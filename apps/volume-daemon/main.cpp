@@ -24,6 +24,8 @@ namespace {
 
 using namespace mk;
 
+constexpr std::chrono::days notes_kept_for{90};
+
 const std::set<std::string> known_keys = {"listen",
                                           "token_file",
                                           "database",
@@ -109,9 +111,10 @@ struct Daemon {
           box(os::read_or_create_key_file(config.require("key_file"))),
           stored_settings(database, box, clock),
           stored_ledger(database, clock),
+          effects(database, clock, "volume-daemon"),
           settings(stored_settings),
           ledger(stored_ledger),
-          cloud(settings),
+          cloud(settings, {.journal = &effects}, volumes::unfinished_commands(effects)),
           volume_rows(database, clock),
           session_rows(database, clock),
           locator(device_folders(config)),
@@ -123,7 +126,9 @@ struct Daemon {
                       .error_to_json = [](const Error& error) { return contracts::to_json(error); }}),
           volume_service({cloud, volume_rows, session_rows, locator, names, digests, ledger, locks},
                          std::chrono::seconds{config.number("limits.device_seconds", 30, 1, 3600)}),
-          snapshot_service({cloud, volume_rows, session_rows, digests, ledger, clock}),
+          clone_service({cloud, volume_rows, volume_service, ledger}),
+          snapshot_service({cloud, volume_rows, session_rows, digests, ledger, clock, clone_service}),
+          default_roots({cloud, volume_rows, ledger, locks}),
           sessions({volume_rows, session_rows, locator, digests, nbd, locks}, staging_options(config)),
           digest_service(nbd.exports(), [](const Error& error) { return contracts::to_json(error); }) {}
 
@@ -132,6 +137,7 @@ struct Daemon {
     SecretBox box;
     settings::CloudStackSettingsRepository stored_settings;
     ledger::Ledger stored_ledger;
+    ledger::Effects effects;
     volumes::StoredCloudSettings settings;
     volumes::StoredLedger ledger;
     volumes::KeyLocks locks;
@@ -144,7 +150,9 @@ struct Daemon {
     volumes::NbdServer nbd;
     volumes::OperationRunner operations;
     volumes::VolumeService volume_service;
+    volumes::CloneService clone_service;
     volumes::SnapshotService snapshot_service;
+    volumes::DefaultRootService default_roots;
     volumes::WriteSessionService sessions;
     volumes::DigestService digest_service;
 };
@@ -154,8 +162,9 @@ void serve(const Config& config) {
     const auto database = db::Database::open(config.require("database"));
     db::migrate(*database, config.require("migrations"));
     Daemon daemon(config);
-    const volumes_api::Services services{daemon.volume_service, daemon.snapshot_service, daemon.sessions,
-                                         daemon.operations};
+    daemon.effects.forget_older_than(notes_kept_for);
+    const volumes_api::Services services{daemon.volume_service, daemon.clone_service, daemon.snapshot_service,
+                                         daemon.default_roots,  daemon.sessions,      daemon.operations};
     daemon.operations.start();
     for (const auto& session : daemon.sessions.resume()) {
         log::info("the commit of a write session is continued");

@@ -60,7 +60,8 @@ Json to_json(const Volume& volume) {
             {"operation_mode", volume.operation_mode},
             {"device_path", volume.device_path},
             {"symlink_path", volume.symlink_path},
-            {"snapshot_status", volume.snapshot_status}};
+            {"snapshot_status", volume.snapshot_status},
+            {"clone_of", id_or_null(volume.clone_of)}};
 }
 
 Volume volume_from(const Json& json) {
@@ -78,6 +79,7 @@ Volume volume_from(const Json& json) {
     volume.device_path = value_or<std::string>(json, "device_path", "");
     volume.symlink_path = value_or<std::string>(json, "symlink_path", "");
     volume.snapshot_status = value_or<std::string>(json, "snapshot_status", "");
+    volume.clone_of = id_in<VolumeId>(json, "clone_of");
     return volume;
 }
 
@@ -99,6 +101,39 @@ Snapshot snapshot_from(const Json& json) {
     snapshot.created_at_ms = find<std::int64_t>(json, "created_at_ms");
     snapshot.revertable = value_or<bool>(json, "revertable", false);
     return snapshot;
+}
+
+Json to_json(const MachineVolume& volume) {
+    return {{"volume_id", volume.volume_id.value},
+            {"type", volume.type},
+            {"device_id", or_null(volume.device_id)},
+            {"is_replica", volume.is_replica},
+            {"is_clone", volume.is_clone}};
+}
+
+MachineVolume machine_volume_from(const Json& json) {
+    MachineVolume volume;
+    volume.volume_id = require_id<VolumeId>(json, "volume_id");
+    volume.type = value_or<std::string>(json, "type", "");
+    volume.device_id = find<int>(json, "device_id");
+    // Required: whoever destroys a machine goes by it, and "not told" must not mean "no replica".
+    volume.is_replica = require<bool>(json, "is_replica");
+    volume.is_clone = value_or<bool>(json, "is_clone", false);
+    return volume;
+}
+
+Json to_json(const StagingSpace& space) {
+    return {{"total_bytes", space.total_bytes},
+            {"free_bytes", space.free_bytes},
+            {"reserved_bytes", space.reserved_bytes},
+            {"available_bytes", space.available_bytes}};
+}
+
+StagingSpace staging_space_from(const Json& json) {
+    return {.total_bytes = require<Bytes>(json, "total_bytes"),
+            .free_bytes = require<Bytes>(json, "free_bytes"),
+            .reserved_bytes = require<Bytes>(json, "reserved_bytes"),
+            .available_bytes = require<Bytes>(json, "available_bytes")};
 }
 
 Json to_json(const OpenWriteSession& request) {

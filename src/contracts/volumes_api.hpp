@@ -4,35 +4,42 @@
 // "=> X" below: an operation with the result X.
 //
 //   POST   /api/v1/volumes                               CreateVolume => Volume
-//   GET    /api/v1/volumes?vm_context_id=                {volumes: [Volume]}
+//   GET    /api/v1/volumes?vm_context_id=&clones=        {volumes: [Volume]}
 //   GET    /api/v1/volumes/{id}                          Volume, with what CloudStack says now
 //   POST   /api/v1/volumes/{id}/attach                   {vm_id?, device_id?} => Volume
 //   POST   /api/v1/volumes/{id}/attach-root              {vm_id} => Volume
 //   POST   /api/v1/volumes/{id}/detach                   {} => Volume
 //   POST   /api/v1/volumes/{id}/resize                   {size_bytes} => Volume
-//   DELETE /api/v1/volumes/{id}                          => {}
+//   DELETE /api/v1/volumes/{id}?only=clone               => {}
+//   POST   /api/v1/volumes/{id}/clones                   {name} => Volume
 //   GET    /api/v1/volumes/{id}/device                   {attached, device_path, symlink_path, vm_id}
 //   POST   /api/v1/volumes/{id}/digest                   {} => {digest}
-//   POST   /api/v1/snapshots                             {volume_id, name} => Snapshot
+//   POST   /api/v1/snapshots                             {volume_id, name, must_revert?} => Snapshot
 //   POST   /api/v1/snapshots/{volume_id}/revert          {} => Snapshot
 //   DELETE /api/v1/snapshots/{volume_id}                 => {}
 //   GET    /api/v1/snapshots/vm/{vm_context_id}          {snapshots: [Snapshot]}
 //   POST   /api/v1/machines/{vm_id}/discard-default-root {} => {volume_id}
-//   GET    /api/v1/machines/{vm_id}/volumes              {volumes: [{volume_id, type, device_id, is_replica}]}
+//   GET    /api/v1/machines/{vm_id}/volumes              {volumes: [MachineVolume]}
 //   POST   /api/v1/write-sessions                        OpenWriteSession -> WriteSession
 //   GET    /api/v1/write-sessions?job_id=                {sessions: [WriteSession]}
 //   POST   /api/v1/write-sessions/{id}/verify            {ranges: [{offset, length, digest}]} => {mismatches: [range]}
 //   POST   /api/v1/write-sessions/{id}/commit            {} => {digest, bytes}
 //   DELETE /api/v1/write-sessions/{id}                   aborts; the volume of a staged session is untouched
+//   GET    /api/v1/staging                               StagingSpace
 //   GET    /api/v1/operations/{id}                       Operation
 //   GET    /health                                       {status, version}
 //
 // - Volumes: one per (vm_context_id, disk_id); creating it again answers the one that is there. Attached to the
 //   appliance without vm_id; resized only to more; deleted only when detached and without a snapshot of ours.
+// - Clones: volumes of their own, made from the ready snapshot of a replica; found again by name. They are attached,
+//   detached, digested and deleted like replicas; they take no write session, no snapshot and do not grow. The list has
+//   either the replicas or, with clones=true, the clones. Deleting with only=clone refuses everything else.
 // - Digest: of the whole volume, read back from the device.
 // - Snapshots: waited for until BackedUp; reverted only when the volume is detached; the row is cleared only when the
-//   absence was seen.
-// - Discard-default-root detaches and deletes the root volume that a shell machine was deployed with; refuses replicas.
+//   absence was seen; not deleted while clones of it exist. One that the storage cannot revert to is refused unless
+//   must_revert is false.
+// - Discard-default-root detaches and deletes the root volume that a shell machine was deployed with; refuses replicas
+//   and clones.
 // - Commit seals, applies and closes; it can be repeated at any time.
 
 #include <cstdint>
@@ -70,7 +77,8 @@ struct Volume {
     std::string operation_mode;  ///< "oma" (at the appliance), "failover" (at another machine), "" (detached)
     std::string device_path;     ///< on the appliance; empty elsewhere
     std::string symlink_path;
-    std::string snapshot_status;  ///< none, creating, ready, failed, rollback_complete (J3)
+    std::string snapshot_status;         ///< none, creating, ready, failed, rollback_complete (J3)
+    std::optional<VolumeId> clone_of{};  ///< the replica whose snapshot it was made from; nothing: it is a replica
 };
 Json to_json(const Volume& volume);
 Volume volume_from(const Json& json);
@@ -85,6 +93,27 @@ struct Snapshot {
 };
 Json to_json(const Snapshot& snapshot);
 Snapshot snapshot_from(const Json& json);
+
+/// A volume of a machine as CloudStack says now.
+struct MachineVolume {
+    VolumeId volume_id;
+    std::string type;  ///< ROOT, DATADISK
+    bool is_replica = false;
+    bool is_clone = false;  ///< made by us from a replica's snapshot
+    std::optional<int> device_id{};
+};
+Json to_json(const MachineVolume& volume);
+MachineVolume machine_volume_from(const Json& json);
+
+/// Where the changes of increments are kept until they are applied. Bytes.
+struct StagingSpace {
+    Bytes total_bytes = 0;      ///< of the file system
+    Bytes free_bytes = 0;       ///< of the file system
+    Bytes reserved_bytes = 0;   ///< what open sessions use, and what they were promised beyond that
+    Bytes available_bytes = 0;  ///< what the next session may expect
+};
+Json to_json(const StagingSpace& space);
+StagingSpace staging_space_from(const Json& json);
 
 struct OpenWriteSession {
     JobId job_id;

@@ -15,6 +15,7 @@
 
 #include "base/json_fields.hpp"
 #include "http/url.hpp"
+#include "model/effect_journal.hpp"
 #include "target/cloudstack/client.hpp"
 
 namespace mk::test {
@@ -59,15 +60,19 @@ class ScriptedCloud {
         return on("queryAsyncJobResult", {{"jobstatus", 2}, {"jobresultcode", 530}});
     }
 
-    cloudstack::Client client() {
+    cloudstack::ClientOptions options(EffectJournal* journal = nullptr) {
         using namespace std::chrono_literals;
-        cloudstack::ClientOptions options;
-        options.transport = [this](const http::Request& request, const std::stop_token&) { return receive(request); };
-        options.first_poll = options.poll_pause = options.longest_poll_pause = 1ms;
-        options.rate_limit_patience = 5s;
-        options.read_retry = {.first_pause = 1ms, .longest_pause = 1ms, .give_up_after = 200ms};
+        cloudstack::ClientOptions made;
+        made.transport = [this](const http::Request& request, const std::stop_token&) { return receive(request); };
+        made.first_poll = made.poll_pause = made.longest_poll_pause = 1ms;
+        made.rate_limit_patience = 5s;
+        made.read_retry = {.first_pause = 1ms, .longest_pause = 1ms, .give_up_after = 200ms};
+        made.journal = journal;
+        return made;
+    }
+    cloudstack::Client client(EffectJournal* journal = nullptr) {
         return cloudstack::Client(
-            {.url = "cloud.example:8080", .api_key = Secret("key"), .secret_key = Secret("secret")}, options);
+            {.url = "cloud.example:8080", .api_key = Secret("key"), .secret_key = Secret("secret")}, options(journal));
     }
 
     std::vector<CloudRequest> requests;

@@ -18,7 +18,8 @@ contracts::Volume to_contract(const volumes::VolumeView& view) {
             .operation_mode = view.operation_mode,
             .device_path = view.device_path,
             .symlink_path = view.symlink_path,
-            .snapshot_status = view.row.snapshot_status};
+            .snapshot_status = view.row.snapshot_status,
+            .clone_of = view.row.clone_of};
 }
 
 contracts::Snapshot to_contract(const volumes::SnapshotView& view) {
@@ -65,11 +66,19 @@ Json to_json(const volumes::DeviceView& view) {
             {"vm_id", view.vm_id.empty() ? Json(nullptr) : Json(view.vm_id)}};
 }
 
-Json to_json(const volumes::MachineVolume& volume) {
-    return {{"volume_id", volume.id.value},
-            {"type", volume.type},
-            {"device_id", json::or_null(volume.device_id)},
-            {"is_replica", volume.is_replica}};
+contracts::MachineVolume to_contract(const volumes::MachineVolume& volume) {
+    return {.volume_id = volume.id,
+            .type = volume.type,
+            .is_replica = volume.is_replica,
+            .is_clone = volume.is_clone,
+            .device_id = volume.device_id};
+}
+
+contracts::StagingSpace to_contract(const volumes::StagingState& state) {
+    return {.total_bytes = state.total,
+            .free_bytes = state.free,
+            .reserved_bytes = state.reserved,
+            .available_bytes = state.available};
 }
 
 namespace {

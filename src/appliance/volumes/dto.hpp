@@ -14,7 +14,8 @@ contracts::Snapshot to_contract(const volumes::SnapshotView& view);
 contracts::WriteSession to_contract(const volumes::WriteSessionView& view);
 contracts::Operation to_contract(const volumes::OperationView& view);
 Json to_json(const volumes::DeviceView& view);
-Json to_json(const volumes::MachineVolume& volume);
+contracts::MachineVolume to_contract(const volumes::MachineVolume& volume);
+contracts::StagingSpace to_contract(const volumes::StagingState& state);
 /// {ranges: [{offset, length, digest}]}. Throws Error{invalid}.
 std::vector<volumes::RangeDigest> range_digests_from(const Json& body);
 

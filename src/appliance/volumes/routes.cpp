@@ -30,6 +30,26 @@ WriteSessionId session_in(const ServerRequest& request) {
     return WriteSessionId{request.params.at("id")};
 }
 
+/// Not given: false. Anything but the two words is refused.
+bool flag_in(const ServerRequest& request, const char* name) {
+    const auto given = request.query.find(name);
+    if (given == request.query.end() || given->second == "false") {
+        return false;
+    }
+    if (given->second != "true") {
+        throw Error(ErrorCode::invalid, std::string("the parameter '") + name + "' is 'true' or 'false'");
+    }
+    return true;
+}
+
+bool is_only_clone(const ServerRequest& request) {
+    const auto only = request.query.find("only");
+    if (only != request.query.end() && only->second != "clone") {
+        throw Error(ErrorCode::invalid, "the parameter 'only' can be 'clone' only");
+    }
+    return only != request.query.end();
+}
+
 /// Work on one volume: in its own turn, answered by an operation.
 ServerResponse submit(const Services& services, const char* kind, const VolumeId& id,
                       volumes::OperationRunner::Work work) {
@@ -59,7 +79,9 @@ void add_volume_reading(http::Router& router, const Services& s) {
     router.add("GET", "/api/v1/volumes", [s](const ServerRequest& request) {
         const auto context = request.query.find("vm_context_id");
         const auto wanted = context == request.query.end() ? std::nullopt : std::optional(VmContextId{context->second});
-        return json_response(list_json("volumes", s.volumes.list(wanted, request.stop), volume_json));
+        const auto volumes =
+            flag_in(request, "clones") ? s.clones.list(wanted, request.stop) : s.volumes.list(wanted, request.stop);
+        return json_response(list_json("volumes", volumes, volume_json));
     });
     router.add("GET", "/api/v1/volumes/{id}", [s](const ServerRequest& request) {
         return json_response(volume_json(s.volumes.get(volume_in(request), request.stop)));
@@ -68,8 +90,12 @@ void add_volume_reading(http::Router& router, const Services& s) {
         return json_response(to_json(s.volumes.device(volume_in(request), request.stop)));
     });
     router.add("GET", "/api/v1/machines/{vm_id}/volumes", [s](const ServerRequest& request) {
-        return json_response(list_json("volumes", s.volumes.machine_volumes(machine_in(request), request.stop),
-                                       [](const volumes::MachineVolume& volume) { return to_json(volume); }));
+        return json_response(
+            list_json("volumes", s.volumes.machine_volumes(machine_in(request), request.stop),
+                      [](const volumes::MachineVolume& volume) { return contracts::to_json(to_contract(volume)); }));
+    });
+    router.add("GET", "/api/v1/staging", [s](const ServerRequest&) {
+        return json_response(contracts::to_json(to_contract(s.sessions.staging())));
     });
 }
 
@@ -90,10 +116,17 @@ void add_volume_life(http::Router& router, const Services& s) {
     });
     router.add("DELETE", "/api/v1/volumes/{id}", [s](const ServerRequest& request) {
         const auto id = volume_in(request);
-        return submit(s, "delete", id, [s, id](const Progress& progress) {
-            s.volumes.remove(id, progress);
+        const bool only_clone = is_only_clone(request);
+        return submit(s, "delete", id, [s, id, only_clone](const Progress& progress) {
+            only_clone ? s.volumes.remove_clone(id, progress) : s.volumes.remove(id, progress);
             return Json::object();
         });
+    });
+    router.add("POST", "/api/v1/volumes/{id}/clones", [s](const ServerRequest& request) {
+        const auto id = volume_in(request);
+        const auto name = json::require<std::string>(request.json(), "name");
+        return submit(s, "clone", id,
+                      [s, id, name](const Progress& p) { return volume_json(s.clones.create(id, name, p)); });
     });
     router.add("POST", "/api/v1/volumes/{id}/digest", [s](const ServerRequest& request) {
         const auto id = volume_in(request);
@@ -128,10 +161,10 @@ void add_attachment(http::Router& router, const Services& s) {
     router.add("POST", "/api/v1/machines/{vm_id}/discard-default-root", [s](const ServerRequest& request) {
         const auto vm = machine_in(request);
         // Its own key: the service itself takes the machine's lock.
-        return accepted(s.operations.submit(
-            "discard-default-root", vm.value, "discard " + vm.value, [s, vm](const Progress& progress) {
-                return Json{{"volume_id", s.volumes.discard_default_root(vm, progress).value}};
-            }));
+        return accepted(s.operations.submit("discard-default-root", vm.value, "discard " + vm.value,
+                                            [s, vm](const Progress& progress) {
+                                                return Json{{"volume_id", s.default_roots.discard(vm, progress).value}};
+                                            }));
     });
 }
 
@@ -140,8 +173,10 @@ void add_snapshots(http::Router& router, const Services& s) {
         const auto body = request.json();
         const VolumeId id{json::require<std::string>(body, "volume_id")};
         const auto name = json::require<std::string>(body, "name");
-        return submit(s, "snapshot", id,
-                      [s, id, name](const Progress& p) { return snapshot_json(s.snapshots.create(id, name, p)); });
+        const bool must_revert = json::value_or<bool>(body, "must_revert", true);
+        return submit(s, "snapshot", id, [s, id, name, must_revert](const Progress& progress) {
+            return snapshot_json(s.snapshots.create(id, name, must_revert, progress));
+        });
     });
     router.add("POST", "/api/v1/snapshots/{id}/revert", [s](const ServerRequest& request) {
         const auto id = volume_in(request);
@@ -158,17 +193,6 @@ void add_snapshots(http::Router& router, const Services& s) {
         const VmContextId context{request.params.at("vm_context_id")};
         return json_response(list_json("snapshots", s.snapshots.list(context, request.stop), snapshot_json));
     });
-}
-
-bool gives_up(const ServerRequest& request) {
-    const auto given = request.query.find("give_up");
-    if (given == request.query.end() || given->second == "false") {
-        return false;
-    }
-    if (given->second != "true") {
-        throw Error(ErrorCode::invalid, "the parameter 'give_up' is 'true' or 'false'");
-    }
-    return true;
 }
 
 Json mismatches_json(const std::vector<Range>& mismatches) {
@@ -208,7 +232,7 @@ void add_sessions(http::Router& router, const Services& s) {
                [s](const ServerRequest& request) { return accepted(submit_commit(s, session_in(request))); });
     router.add("DELETE", "/api/v1/write-sessions/{id}", [s](const ServerRequest& request) {
         const auto id = session_in(request);
-        s.sessions.abort(id, request.stop, gives_up(request));
+        s.sessions.abort(id, request.stop, flag_in(request, "give_up"));
         return json_response(session_json(s.sessions.get(id)));
     });
 }

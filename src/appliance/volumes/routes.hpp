@@ -4,6 +4,8 @@
 
 #include "base/secret.hpp"
 #include "http/server.hpp"
+#include "target/volumes/clone_service.hpp"
+#include "target/volumes/default_root_service.hpp"
 #include "target/volumes/operation_runner.hpp"
 #include "target/volumes/snapshot_service.hpp"
 #include "target/volumes/volume_service.hpp"
@@ -14,7 +16,9 @@ namespace mk::volumes_api {
 /// Must outlive the router.
 struct Services {
     volumes::VolumeService& volumes;
+    volumes::CloneService& clones;
     volumes::SnapshotService& snapshots;
+    volumes::DefaultRootService& default_roots;
     volumes::WriteSessionService& sessions;
     volumes::OperationRunner& operations;
 };

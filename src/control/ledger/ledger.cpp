@@ -7,6 +7,14 @@ namespace mk::ledger {
 namespace {
 
 constexpr const char* columns = "id, site, kind, name, object_id, vm_context_id, job_id, state, created_ms";
+const std::string is_open = "state IN ('intended', 'present')";
+
+State state_from(const std::string& word) {
+    return word == "intended"      ? State::intended
+           : word == "present"     ? State::present
+           : word == "handed_over" ? State::handed_over
+                                   : State::gone;
+}
 
 Entry entry_from(const db::Row& row) {
     Entry entry;
@@ -17,8 +25,7 @@ Entry entry_from(const db::Row& row) {
     entry.object_id = row.text_or_null("object_id").value_or("");
     entry.vm_context_id.value = row.text_or_null("vm_context_id").value_or("");
     entry.job_id.value = row.text_or_null("job_id").value_or("");
-    const auto state = row.text("state");
-    entry.state = state == "intended" ? State::intended : state == "present" ? State::present : State::gone;
+    entry.state = state_from(row.text("state"));
     entry.created = from_ms(row.number("created_ms"));
     return entry;
 }
@@ -41,6 +48,8 @@ std::string_view to_string(State state) {
             return "present";
         case State::gone:
             return "gone";
+        case State::handed_over:
+            return "handed_over";
     }
     return "unknown";
 }
@@ -53,7 +62,7 @@ std::string Ledger::intend(Site site, const std::string& kind, const std::string
     std::string id;
     database_->transact([&](db::Session& session) {
         const auto open = session.query_one(
-            "SELECT id FROM ledger WHERE site = :site AND kind = :kind AND name = :name AND state <> 'gone'",
+            "SELECT id FROM ledger WHERE site = :site AND kind = :kind AND name = :name AND " + is_open,
             {{"site", std::string(to_string(site))}, {"kind", kind}, {"name", name}});
         if (open) {
             id = open->text("id");
@@ -92,29 +101,34 @@ void Ledger::gone(const std::string& id) {
 
 void Ledger::object_gone(const std::string& kind, const std::string& object_id) {
     database_->execute(
-        "UPDATE ledger SET state = 'gone', updated_ms = :now WHERE kind = :kind AND object_id = :object AND state <> "
-        "'gone'",
+        "UPDATE ledger SET state = 'gone', updated_ms = :now WHERE kind = :kind AND object_id = :object AND " + is_open,
         {{"now", to_ms(clock_.now())}, {"kind", kind}, {"object", object_id}});
 }
 
 void Ledger::name_gone(const std::string& kind, const std::string& name) {
     database_->execute(
-        "UPDATE ledger SET state = 'gone', updated_ms = :now WHERE kind = :kind AND name = :name AND state <> 'gone'",
+        "UPDATE ledger SET state = 'gone', updated_ms = :now WHERE kind = :kind AND name = :name AND " + is_open,
         {{"now", to_ms(clock_.now())}, {"kind", kind}, {"name", name}});
 }
 
 void Ledger::hand_over(const std::string& id) {
-    database_->execute("DELETE FROM ledger WHERE id = :id", {{"id", id}});
+    database_->execute("UPDATE ledger SET state = 'handed_over', updated_ms = :now WHERE id = :id AND " + is_open,
+                       {{"now", to_ms(clock_.now())}, {"id", id}});
 }
 
 std::vector<Entry> Ledger::open_entries(const std::optional<VmContextId>& vm_context_id) const {
-    const std::string select = std::string("SELECT ") + columns + " FROM ledger WHERE state <> 'gone'";
-    const auto rows = vm_context_id ? database_->query(select + " AND vm_context_id = :vm ORDER BY id",
-                                                       {{"vm", vm_context_id->value}})
-                                    : database_->query(select + " ORDER BY id");
+    return vm_context_id ? entries_where(is_open + " AND vm_context_id = :vm", {{"vm", vm_context_id->value}})
+                         : entries_where(is_open, {});
+}
+
+std::vector<Entry> Ledger::handed_over_entries() const {
+    return entries_where("state = 'handed_over'", {});
+}
+
+std::vector<Entry> Ledger::entries_where(const std::string& condition, const db::Parameters& parameters) const {
     std::vector<Entry> entries;
-    entries.reserve(rows.size());
-    for (const auto& row : rows) {
+    for (const auto& row : database_->query(
+             std::string("SELECT ") + columns + " FROM ledger WHERE " + condition + " ORDER BY id", parameters)) {
         entries.push_back(entry_from(row));
     }
     return entries;

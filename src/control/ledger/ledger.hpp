@@ -1,6 +1,6 @@
 #pragma once
 // The ledger: every object that we create outside (decision 5). An entry is written before the object is created,
-// confirmed with its id, and leaves only when the object's absence was seen, or when the object was handed over to the
+// confirmed with its id, and closes only when the object's absence was seen, or when the object was handed over to the
 // operator. Thread-safe; several processes share it through the database.
 
 #include <memory>
@@ -15,7 +15,7 @@
 namespace mk::ledger {
 
 enum class Site { source, target };
-enum class State { intended, present, gone };
+enum class State { intended, present, gone, handed_over };
 
 struct Entry {
     std::string id;
@@ -36,7 +36,7 @@ class Ledger {
   public:
     Ledger(std::shared_ptr<db::Database> database, const Clock& clock);
 
-    /// The same (site, kind, name) that is not gone yet is returned again, so a repeated step makes no second entry.
+    /// The same (site, kind, name) that is open is returned again, so a repeated step makes no second entry.
     std::string intend(Site site, const std::string& kind, const std::string& name, const VmContextId& vm_context_id,
                        const JobId& job_id);
     void confirm(const std::string& id, const std::string& object_id);
@@ -46,15 +46,18 @@ class Ledger {
     void object_gone(const std::string& kind, const std::string& object_id);
     /// By name, for objects whose id was never learned.
     void name_gone(const std::string& kind, const std::string& name);
-    /// By entry id: the object exists and belongs to the operator from now on. The entry is struck out, because "gone"
-    /// would be untrue and nothing that is not in the ledger is ever cleaned up; the caller logs what it handed over.
-    /// No error when it is struck out already.
+    /// By entry id: the object exists and belongs to the operator from now on. The entry is kept, so that whoever meets
+    /// the object knows that it is not a left-over of ours. Nothing happens to an entry that is not open.
     void hand_over(const std::string& id);
 
-    /// Everything that is not gone, oldest first; of one machine when given.
+    /// Everything that is ours, oldest first; of one machine when given.
     std::vector<Entry> open_entries(const std::optional<VmContextId>& vm_context_id = {}) const;
+    /// Everything that was made by us and belongs to the operator now.
+    std::vector<Entry> handed_over_entries() const;
 
   private:
+    std::vector<Entry> entries_where(const std::string& condition, const db::Parameters& parameters) const;
+
     std::shared_ptr<db::Database> database_;
     const Clock& clock_;
 };

@@ -70,13 +70,13 @@ int number_of(const Json& object, const char* field) {
     return parsed;
 }
 
-Error foreign_answer(int http_status, const std::string& command) {
-    const auto kind = http_status >= 500 || http_status == 200 ? ErrorCode::unavailable : ErrorCode::external;
-    return Error(kind,
+Error error_of_foreign_answer(int http_status, const std::string& command) {
+    const bool may_pass = http_status >= 500 || http_status == 200;
+    return Error(may_pass ? ErrorCode::unavailable : ErrorCode::external,
                  fmt::format("CloudStack command {}: HTTP status {} with an answer that is not from CloudStack's API",
                              command, http_status),
                  {.remedy = "Check the API URL; the management server may also be starting.", .retry_safe = true})
-        .with_native(std::to_string(http_status));
+        .with_native(may_pass ? std::string(foreign_answer) : std::to_string(http_status));
 }
 
 }  // namespace
@@ -102,15 +102,19 @@ Error error_of(int code, const std::string& text, const std::string& command) {
         .with_native(std::to_string(code));
 }
 
+Error with_advice(const Error& error, Advice advice) {
+    return Error(error.code(), error.cause(), std::move(advice)).with_native(error.native());
+}
+
 Json open_envelope(int http_status, const std::string& body, const std::string& command) {
     Json whole;
     try {
         whole = json::parse(body);
     } catch (const Error&) {
-        throw foreign_answer(http_status, command);
+        throw error_of_foreign_answer(http_status, command);
     }
     if (!whole.is_object() || whole.size() != 1) {
-        throw foreign_answer(http_status, command);
+        throw error_of_foreign_answer(http_status, command);
     }
     Json content = whole.begin().value();
     if (const int code = number_of(content, "errorcode"); code != 0) {

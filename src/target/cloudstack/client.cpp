@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "http/url.hpp"
+#include "target/cloudstack/command_notes.hpp"
 #include "target/cloudstack/fields.hpp"
 
 namespace mk::cloudstack {
@@ -27,6 +28,35 @@ Error unknown_outcome(const std::string& cause) {
                   .remedy = "The state of the object decides; repeating the operation reads it first.",
                   .retry_safe = true})
         .with_native(std::string(outcome_unknown));
+}
+
+/// A job that is over.
+struct EndedJob {
+    JobEnd end = JobEnd::done;
+    Json result = Json::object();
+    std::optional<Error> failure{};
+};
+
+const char* word_of(JobEnd end) {
+    return end == JobEnd::done ? "done" : end == JobEnd::failed ? "failed" : "unknown";
+}
+
+EndedJob lost(const std::string& cause) {
+    return {.end = JobEnd::unknown, .result = {}, .failure = unknown_outcome(cause)};
+}
+
+EndedJob ended_job(const std::string& id, std::int64_t status, const Json& state) {
+    const auto result = state.find("jobresult");
+    if (status == 1) {
+        return {.end = JobEnd::done, .result = result == state.end() ? Json::object() : *result};
+    }
+    if (result == state.end() || !result->is_object()) {
+        return lost("CloudStack's job " + id + " failed without a result");
+    }
+    const auto code = number_field(*result, "errorcode").value_or(number_field(state, "jobresultcode").value_or(530));
+    return {.end = JobEnd::failed,
+            .result = {},
+            .failure = error_of(static_cast<int>(code), text_field(*result, "errortext"), "the job " + id)};
 }
 
 /// Connections that threads borrow: a Client of http serves one thread at a time.
@@ -99,9 +129,10 @@ struct Client::Impl {
     Endpoint endpoint;
     ClientOptions options;
     ConnectionPool pool;
+    CommandNotes notes;
 
     Impl(Endpoint given, ClientOptions chosen)
-        : endpoint(std::move(given)), options(std::move(chosen)), pool(endpoint.trust) {
+        : endpoint(std::move(given)), options(std::move(chosen)), pool(endpoint.trust), notes(options.journal) {
         endpoint.url = complete_url(endpoint.url);
         if (!options.transport) {
             options.transport = [this](const http::Request& request, const std::stop_token& stop) {
@@ -144,7 +175,14 @@ struct Client::Impl {
             }
             throw unknown_outcome(fmt::format("CloudStack gave no answer to {}: {}", command, error.cause()));
         }
-        return open_envelope(response.status, response.body, command);
+        try {
+            return open_envelope(response.status, response.body, command);
+        } catch (const Error& error) {
+            if (is_reading(command) || error.native() != foreign_answer) {
+                throw;
+            }
+            throw unknown_outcome(error.cause());
+        }
     }
 
     /// Waits as the server asks while it answers 429: such a request had no effect, so repeating is safe for all
@@ -174,14 +212,15 @@ struct Client::Impl {
         return content;
     }
 
-    /// One look at a job: its result, or nothing while it is pending. Throws its failure.
-    std::optional<Json> poll(const JobHandle& job, const std::stop_token& stop) const {
+    /// One look at a job: nothing while it is pending. Throws when CloudStack cannot be asked.
+    std::optional<EndedJob> poll(const JobHandle& job, const std::stop_token& stop) const {
         Json state;
         try {
             state = send("queryAsyncJobResult", {{"jobid", job.job_id}}, options.list_limit, stop);
         } catch (const Error& error) {
-            if (error.native() == "431") {
-                throw unknown_outcome("CloudStack does not know the job " + job.job_id + " any more");
+            // Purged after a day, or of an account that is not ours any more: both are gone for us.
+            if (error.native() == "431" || error.native() == "531") {
+                return lost("CloudStack does not know the job " + job.job_id + " any more");
             }
             if (error.retryable()) {
                 return std::nullopt;  // the management server is away; the limit bounds our patience
@@ -189,19 +228,32 @@ struct Client::Impl {
             throw;
         }
         const auto status = number_field(state, "jobstatus").value_or(0);
-        if (status == 0) {
-            return std::nullopt;
+        return status == 0 ? std::nullopt : std::optional(ended_job(job.job_id, status, state));
+    }
+
+    /// Polls until the job is over, and notes its end; nothing when it is still running after `limit`.
+    std::optional<EndedJob> await(const JobHandle& job, milliseconds limit, const std::stop_token& stop,
+                                  const PollCallback& on_poll) const {
+        const auto give_up = SteadyClock::now() + limit;
+        auto next = options.first_poll;
+        auto longer = options.poll_pause;
+        while (true) {
+            if (!pause(next, stop)) {
+                throw Error(ErrorCode::cancelled, "stopped while waiting for CloudStack's job " + job.job_id);
+            }
+            if (auto ended = poll(job, stop)) {
+                notes.ended(job.note, word_of(ended->end));
+                return ended;
+            }
+            if (on_poll) {
+                on_poll();
+            }
+            if (SteadyClock::now() >= give_up) {
+                return std::nullopt;
+            }
+            next = longer;
+            longer = std::min(options.longest_poll_pause, longer * 5 / 4);
         }
-        const auto result = state.find("jobresult");
-        if (status == 1) {
-            return result == state.end() ? Json::object() : *result;
-        }
-        if (result == state.end() || !result->is_object()) {
-            throw unknown_outcome("CloudStack's job " + job.job_id + " failed without a result");
-        }
-        const auto code =
-            number_field(*result, "errorcode").value_or(number_field(state, "jobresultcode").value_or(530));
-        throw error_of(static_cast<int>(code), text_field(*result, "errortext"), "the job " + job.job_id);
     }
 };
 
@@ -244,43 +296,56 @@ Json Client::call(const std::string& command, const Parameters& parameters, cons
 
 Json Client::call(const std::string& command, const Parameters& parameters, milliseconds limit,
                   const std::stop_token& stop) const {
-    return impl_->send(command, parameters, limit, stop);
+    if (is_reading(command)) {
+        return impl_->send(command, parameters, limit, stop);
+    }
+    const auto note = impl_->notes.begin(command, parameters);
+    try {
+        auto content = impl_->send(command, parameters, limit, stop);
+        impl_->notes.ended(note, "done");
+        return content;
+    } catch (const Error& error) {
+        impl_->notes.not_taken(note, error);
+        throw;
+    }
 }
 
 JobHandle Client::start(const std::string& command, const Parameters& parameters, const std::stop_token& stop) const {
-    const Json content = impl_->send(command, parameters, impl_->options.command_limit, stop);
-    JobHandle job{text_field(content, "jobid"), text_field(content, "id")};
+    const auto note = impl_->notes.begin(command, parameters);
+    Json content;
+    try {
+        content = impl_->send(command, parameters, impl_->options.command_limit, stop);
+    } catch (const Error& error) {
+        impl_->notes.not_taken(note, error);
+        throw;
+    }
+    JobHandle job{.job_id = text_field(content, "jobid"), .object_id = text_field(content, "id"), .note = note};
     if (job.job_id.empty()) {
+        impl_->notes.ended(note, "unknown");
         throw Error(ErrorCode::external, "CloudStack answered " + command + " without a job id");
     }
+    impl_->notes.submitted(job);
     return job;
 }
 
 Json Client::wait(const JobHandle& job, milliseconds limit, const std::stop_token& stop,
                   const PollCallback& on_poll) const {
-    const auto give_up = SteadyClock::now() + limit;
-    auto next = impl_->options.first_poll;
-    auto longer = impl_->options.poll_pause;
-    while (true) {
-        if (!pause(next, stop)) {
-            throw Error(ErrorCode::cancelled, "stopped while waiting for CloudStack's job " + job.job_id);
-        }
-        if (auto result = impl_->poll(job, stop)) {
-            return std::move(*result);
-        }
-        if (on_poll) {
-            on_poll();
-        }
-        if (SteadyClock::now() >= give_up) {
-            throw Error(ErrorCode::timeout, "CloudStack's job " + job.job_id + " is still running after the time limit",
-                        {.consequence = "It may still take effect.",
-                         .remedy = "Repeat the operation later.",
-                         .retry_safe = true})
-                .with_native(std::string(job_still_running));
-        }
-        next = longer;
-        longer = std::min(impl_->options.longest_poll_pause, longer * 5 / 4);
+    auto ended = impl_->await(job, limit, stop, on_poll);
+    if (!ended) {
+        throw Error(
+            ErrorCode::timeout, "CloudStack's job " + job.job_id + " is still running after the time limit",
+            {.consequence = "It may still take effect.", .remedy = "Repeat the operation later.", .retry_safe = true})
+            .with_native(std::string(job_still_running));
     }
+    if (ended->failure) {
+        throw *ended->failure;
+    }
+    return std::move(ended->result);
+}
+
+JobEnd Client::settle(const JobHandle& job, milliseconds limit, const std::stop_token& stop) const {
+    const auto ended = impl_->await(job, limit, stop, {});
+    return ended ? ended->end : JobEnd::still_running;
 }
 
 }  // namespace mk::cloudstack

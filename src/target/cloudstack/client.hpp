@@ -5,6 +5,10 @@
 // Errors: as the table of section 2.4, native() = the error code as text. Where nobody knows whether a command took
 // effect (no answer to it, job failed without result, job vanished) Error{timeout} with native() "OutcomeUnknown": read
 // the object's state. A 429 is waited out as the server asks, within Options::rate_limit_patience.
+//
+// With a journal every command that changes something is noted: before it is sent, with its job before the job is
+// waited for, and how it ended. What cannot be noted is not sent; once it is sent, a journal that fails is only logged.
+// A job that outlives our patience stays open in the journal.
 
 #include <chrono>
 #include <functional>
@@ -17,6 +21,7 @@
 #include "base/retry.hpp"
 #include "base/secret.hpp"
 #include "http/client.hpp"
+#include "model/effect_journal.hpp"
 #include "target/cloudstack/answer.hpp"
 #include "target/cloudstack/signer.hpp"
 
@@ -36,7 +41,11 @@ std::string complete_url(const std::string& url);
 struct JobHandle {
     std::string job_id;
     std::string object_id;  ///< of create commands: known before the job ends
+    std::string note{};     ///< of the journal; empty without one
 };
+
+/// What became of a job that somebody else began. `unknown`: nobody can tell any more.
+enum class JobEnd { done, failed, unknown, still_running };
 
 using Transport = std::function<http::Response(const http::Request&, const std::stop_token&)>;
 
@@ -49,7 +58,8 @@ struct ClientOptions {
     std::chrono::milliseconds poll_pause{1000};  ///< never less between polls of real servers (section 2.6)
     std::chrono::milliseconds longest_poll_pause{10'000};
     std::chrono::milliseconds rate_limit_patience{120'000};
-    RetryPolicy read_retry{};  ///< of list commands: they have no effect
+    RetryPolicy read_retry{};          ///< of list commands: they have no effect
+    EffectJournal* journal = nullptr;  ///< none: nothing is noted. Must outlive the client
 };
 
 class Client {
@@ -72,6 +82,9 @@ class Client {
     /// when the limit is over, Error{cancelled} when stopped: the job goes on in both cases.
     Json wait(const JobHandle& job, std::chrono::milliseconds limit, const std::stop_token& stop = {},
               const PollCallback& on_poll = {}) const;
+    /// Waits for a job that an earlier process began, without judging it: whatever it came to, the object's state is
+    /// what counts. Throws only when CloudStack cannot be asked, or when stopped.
+    JobEnd settle(const JobHandle& job, std::chrono::milliseconds limit, const std::stop_token& stop) const;
 
   private:
     struct Impl;

@@ -78,12 +78,17 @@ std::vector<ServiceOfferingInfo> DiscoveryCommands::service_offerings(const std:
     std::vector<ServiceOfferingInfo> offerings;
     const auto parameters = with_zone({{"issystem", "false"}, {"listall", "true"}}, zone_id);
     for (const auto& json : client_.list("listServiceOfferings", parameters, "serviceoffering", stop)) {
+        const auto details = json.value("serviceofferingdetails", Json::object());
         offerings.push_back({.id = text_field(json, "id"),
                              .name = text_field(json, "name"),
                              .is_customized = flag_field(json, "iscustomized"),
                              .cpus = int_field(json, "cpunumber"),
                              .cpu_mhz = int_field(json, "cpuspeed"),
-                             .memory_mib = int_field(json, "memory")});
+                             .memory_mib = int_field(json, "memory"),
+                             .min_cpus = int_field(details, "mincpunumber"),
+                             .max_cpus = int_field(details, "maxcpunumber"),
+                             .min_memory_mib = int_field(details, "minmemory"),
+                             .max_memory_mib = int_field(details, "maxmemory")});
     }
     return offerings;
 }
@@ -115,15 +120,21 @@ std::vector<NetworkInfo> DiscoveryCommands::networks(const std::string& zone_id,
     return networks;
 }
 
+std::vector<MachineInfo> DiscoveryCommands::machines_with_cards(const std::stop_token& stop) const {
+    const auto list =
+        client_.list("listVirtualMachines", {{"listall", "true"}, {"details", "nics"}}, "virtualmachine", stop);
+    std::vector<MachineInfo> machines;
+    std::transform(list.begin(), list.end(), std::back_inserter(machines), machine_from);
+    return machines;
+}
+
 std::optional<MachineInfo> DiscoveryCommands::find_own_machine(const OwnMachineHints& hints,
                                                                const std::stop_token& stop) const {
     std::set<std::string> macs;
     std::transform(hints.macs.begin(), hints.macs.end(), std::inserter(macs, macs.end()), plain);
     std::optional<MachineInfo> by_mac;
     std::optional<MachineInfo> by_uuid;
-    const Parameters parameters{{"listall", "true"}, {"details", "nics"}};
-    for (const auto& json : client_.list("listVirtualMachines", parameters, "virtualmachine", stop)) {
-        const auto machine = machine_from(json);
+    for (const auto& machine : machines_with_cards(stop)) {
         if (!hints.dmi_uuid.empty() && plain(machine.id.value) == plain(hints.dmi_uuid)) {
             by_uuid = machine;
         }

@@ -36,6 +36,18 @@ struct ServiceOfferingInfo {
     int cpus = 0;        ///< 0 where the caller chooses
     int cpu_mhz = 0;     ///< likewise
     int memory_mib = 0;  ///< likewise
+    // What the caller may choose; 0: no limit is told.
+    int min_cpus = 0;
+    int max_cpus = 0;
+    int min_memory_mib = 0;
+    int max_memory_mib = 0;
+};
+
+/// A limit of the account and what it uses of it. Countable things in pieces, memory in MiB, storage in GiB.
+struct ResourceLimit {
+    int type = 0;  ///< 0 machines, 2 volumes, 3 snapshots, 8 CPUs, 9 memory, 10 primary, 11 secondary storage
+    std::int64_t most = 0;
+    std::optional<std::int64_t> used;  ///< nothing: it cannot be told
 };
 
 struct DiskOfferingInfo {
@@ -78,6 +90,11 @@ class DiscoveryCommands {
     std::vector<ServiceOfferingInfo> service_offerings(const std::string& zone_id, const std::stop_token& stop) const;
     std::vector<DiskOfferingInfo> disk_offerings(const std::string& zone_id, const std::stop_token& stop) const;
     std::vector<NetworkInfo> networks(const std::string& zone_id, const std::stop_token& stop) const;
+    /// Those of the account that are set, of the types above only. Where the account's totals are not told its objects
+    /// are counted.
+    std::vector<ResourceLimit> limits(const std::stop_token& stop) const;
+    /// Every machine that this account sees, with its cards.
+    std::vector<MachineInfo> machines_with_cards(const std::stop_token& stop) const;
     /// By MAC address first, then by DMI UUID. Nothing when none fits; Error{conflict} when the MAC addresses name two
     /// machines.
     std::optional<MachineInfo> find_own_machine(const OwnMachineHints& hints, const std::stop_token& stop) const;

@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "base/log.hpp"
 #include "target/cloudstack/machine_json.hpp"
 
 namespace mk::cloudstack {
@@ -78,6 +79,16 @@ Parameters deploy_parameters(const Deploy& request) {
     return parameters;
 }
 
+auto is_in(std::string state) {
+    return [state = std::move(state)](const std::optional<MachineInfo>& machine) {
+        return machine && machine->state == state;
+    };
+}
+
+std::string state_of(const std::optional<MachineInfo>& machine) {
+    return machine ? machine->state : "gone";
+}
+
 }  // namespace
 
 std::optional<MachineInfo> MachineCommands::find(const CloudMachineId& id, const std::stop_token& stop) const {
@@ -107,7 +118,7 @@ std::vector<MachineInfo> MachineCommands::list_named(const std::string& name, co
     return found;
 }
 
-MachineInfo MachineCommands::settled(const CloudMachineId& id, const std::stop_token& stop) const {
+std::optional<MachineInfo> MachineCommands::rested(const CloudMachineId& id, const std::stop_token& stop) const {
     std::optional<MachineInfo> machine;
     wait_until(
         [&] {
@@ -115,10 +126,15 @@ MachineInfo MachineCommands::settled(const CloudMachineId& id, const std::stop_t
             return !machine || !is_in_transition(*machine);
         },
         limits_.poll, limits_.job, stop, "the machine " + id.value + " to leave its transitional state");
+    return machine;
+}
+
+MachineInfo MachineCommands::settled(const CloudMachineId& id, const std::stop_token& stop) const {
+    auto machine = rested(id, stop);
     if (!machine) {
         throw Error(ErrorCode::not_found, "the machine " + id.value + " does not exist in CloudStack");
     }
-    return *machine;
+    return std::move(*machine);
 }
 
 std::vector<NicInfo> MachineCommands::nics(const CloudMachineId& id, const std::stop_token& stop) const {
@@ -162,14 +178,42 @@ std::optional<std::string> MachineCommands::find_tag(const CloudMachineId& id, c
     return std::nullopt;
 }
 
-/// The state that the caller reads afterwards decides where the outcome is unknown.
-void MachineCommands::wait_for_job(const std::string& command, const Parameters& parameters,
+/// False where the outcome is unknown: the state that is read afterwards decides.
+bool MachineCommands::wait_for_job(const std::string& command, const Parameters& parameters,
                                    const std::stop_token& stop) const {
     try {
         client_.wait(client_.start(command, parameters, stop), limits_.job, stop);
+        return true;
     } catch (const Error& error) {
         if (error.native() != outcome_unknown) {
             throw;
+        }
+        return false;
+    }
+}
+
+/// Sends the command, and again where nobody knows what came of it and the machine rests as before: the management
+/// server died before it did anything. The machine as it is then.
+std::optional<MachineInfo> MachineCommands::bring_about(const std::string& command, const Parameters& parameters,
+                                                        const CloudMachineId& id, const IsDone& is_done,
+                                                        const std::stop_token& stop) const {
+    for (int attempt = 1;; ++attempt) {
+        bool is_known = false;
+        try {
+            is_known = wait_for_job(command, parameters, stop);
+        } catch (const Error&) {
+            // What was sent before may have been carried out in the meantime, and is refused now.
+            if (attempt == 1 || !is_done(rested(id, stop))) {
+                throw;
+            }
+        }
+        auto machine = rested(id, stop);
+        if (is_known || is_done(machine) || attempt >= limits_.attempts) {
+            return machine;
+        }
+        log::warn("machine={} nobody knows what came of {}: sent again", id.value, command);
+        if (!pause(limits_.poll, stop)) {
+            throw Error(ErrorCode::cancelled, "stopped while waiting for the machine " + id.value);
         }
     }
 }
@@ -203,28 +247,27 @@ MachineInfo MachineCommands::start(const CloudMachineId& id, const std::stop_tok
     if (auto machine = settled(id, stop); machine.state == "Running") {
         return machine;
     }
-    wait_for_job("startVirtualMachine", {{"id", id.value}}, stop);
-    auto machine = settled(id, stop);
-    if (machine.state != "Running") {
+    auto machine = bring_about("startVirtualMachine", {{"id", id.value}}, id, is_in("Running"), stop);
+    if (!machine || machine->state != "Running") {
         throw Error(ErrorCode::external,
-                    fmt::format("the machine {} is {} after starting it", machine.name, machine.state),
+                    fmt::format("the machine {} is {} after starting it", id.value, state_of(machine)),
                     {.remedy = "Look at CloudStack's events for the reason, then repeat.", .retry_safe = true});
     }
-    return machine;
+    return std::move(*machine);
 }
 
 MachineInfo MachineCommands::stop(const CloudMachineId& id, bool forced, const std::stop_token& stop_token) const {
     if (auto machine = settled(id, stop_token); machine.state != "Running" && machine.state != "Unknown") {
         return machine;
     }
-    wait_for_job("stopVirtualMachine", {{"id", id.value}, {"forced", forced ? "true" : "false"}}, stop_token);
-    auto machine = settled(id, stop_token);
-    if (machine.state != "Stopped") {
+    auto machine = bring_about("stopVirtualMachine", {{"id", id.value}, {"forced", forced ? "true" : "false"}}, id,
+                               is_in("Stopped"), stop_token);
+    if (!machine || machine->state != "Stopped") {
         throw Error(ErrorCode::external,
-                    fmt::format("the machine {} is {} after stopping it", machine.name, machine.state),
+                    fmt::format("the machine {} is {} after stopping it", id.value, state_of(machine)),
                     {.remedy = "Repeat with force.", .retry_safe = true});
     }
-    return machine;
+    return std::move(*machine);
 }
 
 void MachineCommands::wait_gone(const CloudMachineId& id, const std::stop_token& stop) const {
@@ -244,15 +287,15 @@ void MachineCommands::destroy(const CloudMachineId& id, bool expunge_too, const 
         return;
     }
     settled(id, stop);
-    wait_for_job("destroyVirtualMachine", {{"id", id.value}, {"expunge", expunge_too ? "true" : "false"}}, stop);
-    if (expunge_too) {
-        wait_gone(id, stop);
-        return;
-    }
-    const auto now = find(id, stop);
-    if (now && now->state != "Destroyed") {
+    const auto is_done = [&](const std::optional<MachineInfo>& now) { return !now || now->state == "Destroyed"; };
+    const auto now = bring_about("destroyVirtualMachine",
+                                 {{"id", id.value}, {"expunge", expunge_too ? "true" : "false"}}, id, is_done, stop);
+    if (!is_done(now)) {
         throw Error(ErrorCode::external, fmt::format("the machine {} is {} after destroying it", now->name, now->state),
                     {.remedy = "Repeat the operation.", .retry_safe = true});
+    }
+    if (now && expunge_too) {
+        expunge(id, stop);
     }
 }
 
@@ -260,7 +303,9 @@ void MachineCommands::expunge(const CloudMachineId& id, const std::stop_token& s
     if (!find(id, stop)) {
         return;
     }
-    wait_for_job("expungeVirtualMachine", {{"id", id.value}}, stop);
+    bring_about(
+        "expungeVirtualMachine", {{"id", id.value}}, id,
+        [](const std::optional<MachineInfo>& machine) { return !machine; }, stop);
     wait_gone(id, stop);
 }
 

@@ -4,6 +4,7 @@
 // every call may be repeated. Thread-safe; commands on one machine must not run at the same time.
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -61,6 +62,7 @@ struct Deploy {
 struct MachineLimits {
     std::chrono::milliseconds job{std::chrono::minutes{30}};
     std::chrono::milliseconds poll{1'000};
+    int attempts = 3;  ///< of a command of which nobody knows what came of it
 };
 
 class MachineCommands {
@@ -96,7 +98,12 @@ class MachineCommands {
     void expunge(const CloudMachineId& id, const std::stop_token& stop) const;
 
   private:
-    void wait_for_job(const std::string& command, const Parameters& parameters, const std::stop_token& stop) const;
+    using IsDone = std::function<bool(const std::optional<MachineInfo>&)>;
+    bool wait_for_job(const std::string& command, const Parameters& parameters, const std::stop_token& stop) const;
+    std::optional<MachineInfo> rested(const CloudMachineId& id, const std::stop_token& stop) const;
+    std::optional<MachineInfo> bring_about(const std::string& command, const Parameters& parameters,
+                                           const CloudMachineId& id, const IsDone& is_done,
+                                           const std::stop_token& stop) const;
     void wait_gone(const CloudMachineId& id, const std::stop_token& stop) const;
 
     const Client& client_;

@@ -74,8 +74,9 @@ VolumeInfo SnapshotCommands::require_detached(const VolumeId& volume_id, const c
     return volume;
 }
 
-SnapshotInfo SnapshotCommands::wait_backed_up(const CloudSnapshotId& id, Bytes size,
-                                              const std::stop_token& stop) const {
+/// Nothing when it ended in Error, which is removed then, or has vanished.
+std::optional<SnapshotInfo> SnapshotCommands::wait_backed_up(const CloudSnapshotId& id, Bytes size,
+                                                             const std::stop_token& stop) const {
     std::optional<SnapshotInfo> snapshot;
     wait_until(
         [&] {
@@ -83,34 +84,29 @@ SnapshotInfo SnapshotCommands::wait_backed_up(const CloudSnapshotId& id, Bytes s
             return !snapshot || snapshot->state == "BackedUp" || snapshot->state == "Error";
         },
         limits_.poll, limit_for(size), stop, "the snapshot " + id.value + " to be complete");
-    if (snapshot && snapshot->state == "BackedUp") {
-        return *snapshot;
-    }
-    if (snapshot) {
+    if (snapshot && snapshot->state == "Error") {
         remove(id, stop);
+        return std::nullopt;
     }
-    throw Error(
-        ErrorCode::external, "CloudStack could not complete the snapshot " + id.value,
-        {.consequence = "The volume is unchanged; the incomplete snapshot was removed.",
-         .remedy = "Check the free space of primary and secondary storage and CloudStack's events, then repeat.",
-         .retry_safe = true});
+    return snapshot;
 }
 
-SnapshotInfo SnapshotCommands::create(const VolumeId& volume_id, const std::string& name,
-                                      const std::stop_token& stop) const {
-    const auto adopt = [&]() -> std::optional<SnapshotInfo> {
-        const auto all = list_of_volume(volume_id, stop);
-        const auto same =
-            std::find_if(all.begin(), all.end(), [&](const auto& s) { return s.name == name && s.state != "Error"; });
-        return same == all.end() ? std::nullopt : std::optional(*same);
-    };
-    const auto volume = require_detached(volume_id, "take a snapshot of", stop);
-    if (const auto existing = adopt()) {
-        return wait_backed_up(existing->id, volume.size, stop);
+std::optional<SnapshotInfo> SnapshotCommands::find_named(const VolumeId& volume_id, const std::string& name,
+                                                         const std::stop_token& stop) const {
+    for (const auto& snapshot : list_of_volume(volume_id, stop)) {
+        if (snapshot.name == name) {
+            return snapshot;
+        }
     }
+    return std::nullopt;
+}
+
+/// Its id, once the job is over; its state decides what came of it.
+CloudSnapshotId SnapshotCommands::take(const VolumeInfo& volume, const std::string& name,
+                                       const std::stop_token& stop) const {
     CloudSnapshotId id;
     try {
-        const auto job = client_.start("createSnapshot", {{"volumeid", volume_id.value}, {"name", name}}, stop);
+        const auto job = client_.start("createSnapshot", {{"volumeid", volume.id.value}, {"name", name}}, stop);
         id.value = job.object_id;
         client_.wait(job, limit_for(volume.size), stop);
     } catch (const Error& error) {
@@ -118,16 +114,34 @@ SnapshotInfo SnapshotCommands::create(const VolumeId& volume_id, const std::stri
             throw;
         }
         if (id.empty()) {
-            const auto existing = is_outcome_unknown(error) ? adopt() : std::nullopt;
+            const auto existing = is_outcome_unknown(error) ? find_named(volume.id, name, stop) : std::nullopt;
             if (!existing) {
                 throw;
             }
             id = existing->id;
         }
-        log::warn("volume={} snapshot={} the job failed, its state decides: {}", volume_id.value, id.value,
+        log::warn("volume={} snapshot={} the job failed, its state decides: {}", volume.id.value, id.value,
                   error.cause());
     }
-    return wait_backed_up(id, volume.size, stop);
+    return id;
+}
+
+SnapshotInfo SnapshotCommands::create(const VolumeId& volume_id, const std::string& name,
+                                      const std::stop_token& stop) const {
+    for (int attempt = 1; attempt <= limits_.create_attempts; ++attempt) {
+        const auto volume = require_detached(volume_id, "take a snapshot of", stop);
+        const auto existing = find_named(volume_id, name, stop);
+        const auto id = existing ? existing->id : take(volume, name, stop);
+        if (auto complete = wait_backed_up(id, volume.size, stop)) {
+            return std::move(*complete);
+        }
+        log::warn("volume={} snapshot={} ended in Error and was removed", volume_id.value, id.value);
+    }
+    throw Error(
+        ErrorCode::external, "CloudStack could not complete the snapshot " + name,
+        {.consequence = "The volume is unchanged; the incomplete snapshot was removed.",
+         .remedy = "Check the free space of primary and secondary storage and CloudStack's events, then repeat.",
+         .retry_safe = true});
 }
 
 void SnapshotCommands::revert(const CloudSnapshotId& id, const VolumeId& volume_id, const std::stop_token& stop) const {
@@ -138,13 +152,16 @@ void SnapshotCommands::revert(const CloudSnapshotId& id, const VolumeId& volume_
             require_detached(volume_id, "revert", stop);
             return;
         } catch (const Error& error) {
-            // 431 inside the job or before is a refusal: nothing was copied. Anything else may have left a half-copied
+            // A refusal, inside the job or before: nothing was copied. Anything else may have left a half-copied
             // volume.
+            if (error.native() == "431") {
+                throw;
+            }
             const bool may_repeat = error.native() == "530" || error.native() == outcome_unknown;
             if (!may_repeat || attempt >= limits_.revert_attempts) {
-                throw error.advised({.consequence = "The volume may be half reverted and must not be used.",
-                                     .remedy = "Repeat the revert; the snapshot is kept.",
-                                     .retry_safe = true});
+                throw with_advice(error, {.consequence = "The volume may be half reverted and must not be used.",
+                                          .remedy = "Repeat the revert; the snapshot is kept.",
+                                          .retry_safe = true});
             }
             log::warn("volume={} snapshot={} revert failed, repeating: {}", volume_id.value, id.value, error.cause());
         }
@@ -154,15 +171,41 @@ void SnapshotCommands::revert(const CloudSnapshotId& id, const VolumeId& volume_
     }
 }
 
-void SnapshotCommands::remove(const CloudSnapshotId& id, const std::stop_token& stop) const {
-    if (!find(id, stop)) {
-        return;
-    }
+/// False where nobody knows what came of it.
+bool SnapshotCommands::delete_once(const CloudSnapshotId& id, const std::stop_token& stop) const {
     try {
         client_.wait(client_.start("deleteSnapshot", {{"id", id.value}}, stop), limits_.base, stop);
     } catch (const Error& error) {
-        if (!is_outcome_unknown(error) && error.code() != ErrorCode::not_found) {
+        if (error.native() == "530") {
+            throw with_advice(error, {.consequence = "The snapshot is kept.",
+                                      .remedy = "A volume that was made from it may still depend on it: delete such "
+                                                "volumes, then repeat.",
+                                      .retry_safe = true});
+        }
+        if (is_outcome_unknown(error)) {
+            return false;
+        }
+        if (error.code() != ErrorCode::not_found) {
             throw;
+        }
+    }
+    return true;
+}
+
+void SnapshotCommands::remove(const CloudSnapshotId& id, const std::stop_token& stop) const {
+    for (int attempt = 1; attempt <= limits_.remove_attempts; ++attempt) {
+        const auto snapshot = find(id, stop);
+        if (!snapshot) {
+            return;
+        }
+        // One that is being destroyed only has to be waited for.
+        const bool rests = snapshot->state == "BackedUp" || snapshot->state == "Error";
+        if ((attempt > 1 && !rests) || delete_once(id, stop)) {
+            break;
+        }
+        log::warn("snapshot={} nobody knows what came of its deletion", id.value);
+        if (!pause(limits_.poll, stop)) {
+            throw Error(ErrorCode::cancelled, "stopped while deleting the snapshot " + id.value);
         }
     }
     wait_until([&] { return !find(id, stop); }, limits_.poll, std::chrono::minutes{2}, stop,

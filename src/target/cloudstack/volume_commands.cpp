@@ -29,6 +29,12 @@ VolumeInfo volume_from(const Json& json) {
     if (const auto device = number_field(json, "deviceid"); device && volume.vm_id) {
         volume.device_id = static_cast<int>(*device);
     }
+    if (auto snapshot = text_field(json, "snapshotid"); !snapshot.empty()) {
+        volume.made_from = CloudSnapshotId{std::move(snapshot)};
+    }
+    if (number_field(json, "jobstatus").value_or(0) == 0) {
+        volume.pending_job = text_field(json, "jobid");
+    }
     return volume;
 }
 
@@ -47,7 +53,8 @@ bool is_gone(const VolumeInfo& volume) {
 }
 
 bool is_in_transition(const VolumeInfo& volume) {
-    return is_one_of(volume.state, {"Creating", "Attaching", "Snapshotting", "RevertSnapshotting", "Resizing",
+    return !volume.pending_job.empty() ||
+           is_one_of(volume.state, {"Creating", "Attaching", "Snapshotting", "RevertSnapshotting", "Resizing",
                                     "Migrating", "Copying"});
 }
 
@@ -89,32 +96,38 @@ std::vector<VolumeInfo> VolumeCommands::list_of_machine(const CloudMachineId& vm
         client_.list("listVolumes", {{"virtualmachineid", vm_id.value}, {"listall", "true"}}, "volume", stop));
 }
 
-VolumeInfo VolumeCommands::settled(const VolumeId& id, const std::stop_token& stop) const {
+std::optional<VolumeInfo> VolumeCommands::find_settled(const VolumeId& id, std::chrono::milliseconds limit,
+                                                       const std::stop_token& stop) const {
     std::optional<VolumeInfo> volume;
     wait_until(
         [&] {
             volume = find(id, stop);
             return !volume || !is_in_transition(*volume);
         },
-        limits_.settle_poll, limits_.settle, stop, "the volume " + id.value + " to leave its transitional state");
+        limits_.settle_poll, limit, stop, "the volume " + id.value + " to leave its transitional state");
+    return volume;
+}
+
+VolumeInfo VolumeCommands::settled(const VolumeId& id, const std::stop_token& stop) const {
+    auto volume = find_settled(id, limits_.settle, stop);
     if (!volume) {
         throw Error(ErrorCode::not_found, "the volume " + id.value + " does not exist in CloudStack",
                     {.remedy = "Check in CloudStack whether somebody deleted it, and that the API user may see it."});
     }
-    return *volume;
+    return std::move(*volume);
+}
+
+std::optional<VolumeInfo> VolumeCommands::find_named(const std::string& name, const std::stop_token& stop) const {
+    const auto named = list_named(name, stop);
+    if (named.size() > 1) {
+        throw Error(ErrorCode::conflict, "CloudStack has several volumes named " + name,
+                    {.consequence = "Nothing was created.", .remedy = "Delete or rename those that are not in use."});
+    }
+    return named.empty() ? std::nullopt : std::optional(named.front());
 }
 
 VolumeInfo VolumeCommands::create(const Create& request, const std::stop_token& stop) const {
-    const auto find_by_name = [&]() -> std::optional<VolumeInfo> {
-        const auto named = list_named(request.name, stop);
-        if (named.size() > 1) {
-            throw Error(
-                ErrorCode::conflict, "CloudStack has several volumes named " + request.name,
-                {.consequence = "Nothing was created.", .remedy = "Delete or rename those that are not in use."});
-        }
-        return named.empty() ? std::nullopt : std::optional(named.front());
-    };
-    if (const auto existing = find_by_name()) {
+    if (const auto existing = find_named(request.name, stop)) {
         return *existing;
     }
     try {
@@ -130,7 +143,7 @@ VolumeInfo VolumeCommands::create(const Create& request, const std::stop_token& 
         if (!is_outcome_unknown(error)) {
             throw;
         }
-        if (const auto existing = find_by_name()) {
+        if (const auto existing = find_named(request.name, stop)) {
             return settled(existing->id, stop);
         }
         throw;
@@ -241,9 +254,10 @@ VolumeInfo VolumeCommands::detach(const VolumeId& id, const std::stop_token& sto
             // The guest may finish later. Callers without admin rights get a generic text, so the code alone must do.
             const bool may_pass = error.native() == "530" || error.native() == outcome_unknown;
             if (!may_pass || SteadyClock::now() + next_pause > give_up) {
-                throw error.advised({.consequence = "The volume is still attached to '" + volume.vm_name + "'.",
-                                     .remedy = "Close what holds the disk in that machine, then repeat.",
-                                     .retry_safe = true});
+                const Advice advice{.consequence = "The volume is still attached to '" + volume.vm_name + "'.",
+                                    .remedy = "Close what holds the disk in that machine, then repeat.",
+                                    .retry_safe = true};
+                throw may_pass ? with_advice(error, advice) : error.advised(advice);
             }
             log::warn("volume={} detach refused, again in {} ms: {}", id.value, next_pause.count(), error.cause());
         }

@@ -26,6 +26,10 @@ struct VolumeInfo {
     std::optional<int> device_id;
     std::string vm_name;
     std::string vm_state;
+    std::optional<CloudSnapshotId> made_from{};  ///< the snapshot, where CloudStack tells
+    /// An asynchronous job on the volume that is not over; it may still change where the volume is, whatever its state
+    /// says now (a detach leaves it Ready all the time).
+    std::string pending_job{};
 };
 
 struct VolumeLimits {
@@ -53,9 +57,15 @@ class VolumeCommands {
     /// Nothing when it does not exist or is being expunged.
     std::optional<VolumeInfo> find(const VolumeId& id, const std::stop_token& stop) const;
     std::vector<VolumeInfo> list_named(const std::string& name, const std::stop_token& stop) const;
+    /// The one of that name, if there is one. Error{conflict} when there are several.
+    std::optional<VolumeInfo> find_named(const std::string& name, const std::stop_token& stop) const;
     std::vector<VolumeInfo> list_of_machine(const CloudMachineId& vm_id, const std::stop_token& stop) const;
-    /// As find(), waiting until no operation is under way. Throws Error{not_found}.
+    /// As find(), waiting until no operation and no job is under way: a late detach would clear a newer attachment
+    /// (apache/cloudstack 14214). Throws Error{not_found}.
     VolumeInfo settled(const VolumeId& id, const std::stop_token& stop) const;
+    /// The same with a limit of its own; nothing when it does not exist.
+    std::optional<VolumeInfo> find_settled(const VolumeId& id, std::chrono::milliseconds limit,
+                                           const std::stop_token& stop) const;
 
     /// As data disk; CloudStack picks the device id unless one is given. Error{conflict} when attached to another
     /// machine.

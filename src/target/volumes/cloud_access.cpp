@@ -3,14 +3,12 @@
 namespace mk::volumes {
 namespace {
 
-template <class Text>
-const Text& configured(const Text& value, bool is_empty, const char* what) {
-    if (is_empty) {
+void require_configured(bool is_configured, const char* what) {
+    if (!is_configured) {
         throw Error(
             ErrorCode::conflict, std::string("the CloudStack settings do not name ") + what,
             {.consequence = "Nothing was changed.", .remedy = "Complete the CloudStack settings.", .retry_safe = true});
     }
-    return value;
 }
 
 cloudstack::Endpoint endpoint_of(const CloudSettings& settings) {
@@ -22,21 +20,25 @@ cloudstack::Endpoint endpoint_of(const CloudSettings& settings) {
 
 }  // namespace
 
-Cloud::Cloud(CloudSettings settings)
+Cloud::Cloud(CloudSettings settings, cloudstack::ClientOptions options)
     : settings_(std::move(settings)),
-      client_(endpoint_of(settings_)),
+      client_(endpoint_of(settings_), std::move(options)),
       volumes_(client_),
       snapshots_(client_, volumes_),
+      clones_(client_, volumes_),
       placement_(client_, volumes_) {}
 
 const CloudMachineId& Cloud::appliance() const {
-    return configured(settings_.appliance_vm_id, settings_.appliance_vm_id.empty(), "the appliance's own machine");
+    require_configured(!settings_.appliance_vm_id.empty(), "the appliance's own machine");
+    return settings_.appliance_vm_id;
 }
 const std::string& Cloud::zone_id() const {
-    return configured(settings_.zone_id, settings_.zone_id.empty(), "a zone");
+    require_configured(!settings_.zone_id.empty(), "a zone");
+    return settings_.zone_id;
 }
 const std::string& Cloud::disk_offering_id() const {
-    return configured(settings_.disk_offering_id, settings_.disk_offering_id.empty(), "a disk offering");
+    require_configured(!settings_.disk_offering_id.empty(), "a disk offering");
+    return settings_.disk_offering_id;
 }
 
 bool Cloud::is_made_from(const CloudSettings& settings) const {
@@ -51,9 +53,15 @@ std::shared_ptr<const Cloud> CloudAccess::open() {
     auto settings = source_.require();
     const std::lock_guard lock(current_mutex_);
     if (!current_ || !current_->is_made_from(settings)) {
-        current_ = std::make_shared<Cloud>(std::move(settings));
+        current_ = std::make_shared<Cloud>(std::move(settings), options_);
     }
     return current_;
+}
+
+std::shared_ptr<const Cloud> CloudAccess::open_for(const std::vector<std::string>& objects, const Progress& progress) {
+    auto cloud = open();
+    unfinished_.settle(cloud->client(), objects, progress);
+    return cloud;
 }
 
 }  // namespace mk::volumes

@@ -8,13 +8,11 @@
 #include "os/file.hpp"
 
 namespace mk::volumes {
+namespace {
 
-PersistentNames::PersistentNames(std::string folder) : folder_(std::move(folder)) {
-    os::make_folders(folder_, 0755);
-}
+constexpr std::size_t longest_name = 200;
 
-std::string PersistentNames::name_of(const VmContextId& vm_context_id, const DiskId& disk_id) {
-    std::string name = "vol-" + vm_context_id.value + "-" + disk_id.value;
+std::string plain(std::string name) {
     for (auto& c : name) {
         const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
                               c == '_' || c == '.';
@@ -22,7 +20,24 @@ std::string PersistentNames::name_of(const VmContextId& vm_context_id, const Dis
             c = '_';
         }
     }
-    return name.substr(0, 200);
+    return name;
+}
+
+}  // namespace
+
+PersistentNames::PersistentNames(std::string folder) : folder_(std::move(folder)) {
+    os::make_folders(folder_, 0755);
+}
+
+std::string PersistentNames::name_of(const VmContextId& vm_context_id, const DiskId& disk_id) {
+    return plain("vol-" + vm_context_id.value + "-" + disk_id.value).substr(0, longest_name);
+}
+
+std::string PersistentNames::name_of_clone(const VmContextId& vm_context_id, const DiskId& disk_id,
+                                           const VolumeId& clone) {
+    const auto suffix = plain("-" + clone.value.substr(0, 64));
+    const auto lead = plain("clone-" + vm_context_id.value + "-" + disk_id.value);
+    return lead.substr(0, longest_name - suffix.size()) + suffix;
 }
 
 std::string PersistentNames::point(const std::string& name, const std::string& target) const {

@@ -44,8 +44,18 @@ class CloudSettingsSource {
     virtual CloudSettings require() const = 0;
 };
 
+/// A command that a former run of this daemon sent to CloudStack and did not see the end of (model/effect_journal.hpp).
+struct UnfinishedCommand {
+    std::string note;
+    std::string command;
+    std::string object;        ///< what it is about: an id, or a name
+    std::string object_id;     ///< of what it makes, where that was told
+    std::string async_job_id;  ///< empty: its answer was never seen
+};
+
 /// Kinds of entries.
 inline constexpr const char* ledger_volume = "volume";
+inline constexpr const char* ledger_clone = "volume_clone";
 inline constexpr const char* ledger_snapshot = "volume_snapshot";
 inline constexpr const char* ledger_default_root = "default_root";
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "target/volumes/clone_service.hpp"
 #include "target/volumes/cloud_access.hpp"
 #include "target/volumes/digest_map.hpp"
 #include "target/volumes/operation_runner.hpp"
@@ -31,19 +32,24 @@ class SnapshotService {
         const DigestMap& digests;
         Ledger& ledger;
         const Clock& clock;
+        CloneService& clones;
     };
     explicit SnapshotService(Parts parts) : parts_(parts) {}
 
-    /// Error{conflict} when the volume is attached, has another snapshot, or its storage cannot revert (the snapshot is
-    /// removed then).
-    SnapshotView create(const VolumeId& volume_id, const std::string& name, const Progress& progress);
+    /// Error{conflict} when the volume is attached, has another snapshot, had this one and it is gone from CloudStack,
+    /// or, when it `must_revert`, its storage cannot revert to it (it is removed then).
+    SnapshotView create(const VolumeId& volume_id, const std::string& name, bool must_revert, const Progress& progress);
     /// Takes only a snapshot in status ready or rollback_complete (a repetition).
     SnapshotView revert(const VolumeId& volume_id, const Progress& progress);
+    /// Error{conflict} while clones of it exist.
     void remove(const VolumeId& volume_id, const Progress& progress);
     std::vector<SnapshotView> list(const VmContextId& vm_context_id, const std::stop_token& stop) const;
 
   private:
     void refuse_second(const VolumeRow& row, const std::string& name) const;
+    cloudstack::SnapshotInfo find_ready(const VolumeRow& row, const Cloud& cloud, const Progress& progress) const;
+    cloudstack::SnapshotInfo take(VolumeRow& row, const std::string& name, const Cloud& cloud,
+                                  const Progress& progress);
     void clear(VolumeRow row);
 
     Parts parts_;

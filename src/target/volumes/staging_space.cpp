@@ -25,13 +25,41 @@ Error StagingSpace::full(const std::string& cause, const std::string& consequenc
          .retry_safe = true});
 }
 
-/// With the lock held. Counts what others were promised and have not used yet.
-void StagingSpace::check_fits(Bytes more, const Account& asking) const {
+/// What accounts, except the one that asks, were promised and have not used yet. With the lock held.
+Bytes StagingSpace::promised_beside(const Account* asking) const {
     Bytes promised = 0;
     for (const auto* account : accounts_) {
         const Bytes used = account->used_;
-        promised += account != &asking && account->expected_ > used ? account->expected_ - used : 0;
+        promised += account != asking && account->expected_ > used ? account->expected_ - used : 0;
     }
+    return promised;
+}
+
+StagingState StagingSpace::state() const {
+    std::error_code failure;
+    const auto space = std::filesystem::space(options_.folder, failure);
+    if (failure) {
+        throw Error(ErrorCode::unavailable, "the staging folder " + options_.folder + " cannot be looked at",
+                    {.consequence = "No increment can be staged.",
+                     .remedy = "Mount it, or correct staging_folder in the configuration.",
+                     .retry_safe = true})
+            .with_native(failure.message());
+    }
+    const auto less = [](Bytes whole, Bytes part) { return whole > part ? whole - part : 0; };
+    const std::lock_guard lock(accounts_mutex_);
+    const Bytes used = used_;
+    const Bytes promised = promised_beside(nullptr);
+    const Bytes on_disk = less(space.available, promised + options_.reserve);
+    const Bytes in_quota = options_.quota == 0 ? on_disk : less(options_.quota, used + promised);
+    return {.total = space.capacity,
+            .free = space.available,
+            .reserved = used + promised,
+            .available = std::min(on_disk, in_quota)};
+}
+
+/// With the lock held.
+void StagingSpace::check_fits(Bytes more, const Account& asking) const {
+    const Bytes promised = promised_beside(&asking);
     const Bytes used = used_;
     const auto free = os::free_bytes(options_.folder);
     const bool fits_disk = more + promised + options_.reserve <= free;

@@ -21,6 +21,13 @@ struct StagingOptions {
     Bytes quota = 0;            ///< of the data in all overlays together; 0: only the file system limits
 };
 
+struct StagingState {
+    Bytes total = 0;      ///< of the file system
+    Bytes free = 0;       ///< of the file system
+    Bytes reserved = 0;   ///< what overlays use, and what they were promised beyond that
+    Bytes available = 0;  ///< what could be promised now
+};
+
 class StagingSpace : public std::enable_shared_from_this<StagingSpace> {
   public:
     /// The share of one overlay.
@@ -47,10 +54,13 @@ class StagingSpace : public std::enable_shared_from_this<StagingSpace> {
     explicit StagingSpace(StagingOptions options);
     OverlayFiles files_of(const std::string& session_id) const { return OverlayFiles::in(options_.folder, session_id); }
     std::unique_ptr<Account> open_account();
+    /// Throws Error{unavailable} when the folder cannot be looked at.
+    StagingState state() const;
     /// Removes overlays of sessions that are not among these.
     void remove_orphans(const std::set<std::string>& session_ids) const;
 
   private:
+    Bytes promised_beside(const Account* asking) const;
     void check_fits(Bytes more, const Account& asking) const;
     Error full(const std::string& cause, const std::string& consequence) const;
 

@@ -1,5 +1,7 @@
 #pragma once
-// Rows of ossea_volumes and device_mappings. Thread-safe.
+// The volumes that we know: replicas (ossea_volumes) and clones of their snapshots (volume_clones), and where they are
+// attached (device_mappings). find() and require() mean replicas; find_known() and require_known() mean both. Whoever
+// asks whether a volume is a replica must use find(). Thread-safe.
 
 #include <memory>
 #include <optional>
@@ -13,7 +15,8 @@
 
 namespace mk::volumes {
 
-/// A replica volume. `snapshot_status` is one of none, creating, ready, failed, rollback_complete.
+/// A replica, or a clone as one of the volumes that we know. `snapshot_status` is one of none, creating, ready, failed,
+/// rollback_complete.
 struct VolumeRow {
     VolumeId id;
     VmContextId vm_context_id;
@@ -26,7 +29,23 @@ struct VolumeRow {
     std::string snapshot_name;
     std::optional<std::int64_t> snapshot_created_ms;
     std::string snapshot_status = "none";
+    std::optional<VolumeId> clone_of{};  ///< the replica whose snapshot it was made from; nothing: it is a replica
 };
+
+/// A volume made from a replica's snapshot, recorded before it exists.
+struct CloneRow {
+    std::string id;                       ///< of the record
+    std::string name;                     ///< at CloudStack; unique
+    std::optional<VolumeId> volume_id{};  ///< nothing: it was not seen yet
+    VolumeId clone_of;
+    CloudSnapshotId snapshot_id{};  ///< what it is made from
+    VmContextId vm_context_id;
+    DiskId disk_id;
+    Bytes size = 0;
+};
+
+/// Of a clone that was seen.
+VolumeRow as_volume(const CloneRow& clone);
 
 /// Where a volume is attached, as last seen.
 struct MappingRow {
@@ -45,17 +64,30 @@ class VolumeRepository {
     VolumeRepository(std::shared_ptr<db::Database> database, const Clock& clock);
 
     std::optional<VolumeRow> find(const VolumeId& id) const;
-    /// Throws Error{not_found}.
+    /// Throws Error{not_found}, for a clone Error{conflict}.
     VolumeRow require(const VolumeId& id) const;
+    std::optional<VolumeRow> find_known(const VolumeId& id) const;
+    /// Throws Error{not_found}.
+    VolumeRow require_known(const VolumeId& id) const;
     std::optional<VolumeRow> find_disk(const VmContextId& vm_context_id, const DiskId& disk_id) const;
     std::vector<VolumeRow> list(const std::optional<VmContextId>& vm_context_id) const;
     void insert(const VolumeRow& row);
+    /// Error{conflict} while clones of it are recorded.
     void remove(const VolumeId& id);
     void set_size(const VolumeId& id, Bytes size);
     void set_written(const VolumeId& id);
     void set_digest(const VolumeId& id, const std::optional<std::string>& digest);
     /// Snapshot columns only.
     void set_snapshot(const VolumeRow& row);
+
+    std::optional<CloneRow> find_clone(const std::string& name) const;
+    std::vector<CloneRow> list_clones(const std::optional<VmContextId>& vm_context_id) const;
+    std::vector<CloneRow> list_clones_of(const VolumeId& replica) const;
+    /// Gives it its record's id. Error{conflict} when the name is taken.
+    CloneRow insert_clone(CloneRow row);
+    /// False when the record is not there any more.
+    bool set_clone_volume(const std::string& record_id, const VolumeId& volume);
+    void remove_clone(const std::string& name);
 
     std::optional<MappingRow> find_mapping(const VolumeId& id) const;
     void save_mapping(const MappingRow& mapping);

@@ -7,21 +7,28 @@
 #include "base/digest.hpp"
 #include "base/log.hpp"
 #include "target/volumes/block_device.hpp"
+#include "target/volumes/machine_lock.hpp"
 
 namespace mk::volumes {
 namespace {
 
-using namespace std::chrono_literals;
 using cloudstack::VolumeInfo;
 
 constexpr const char* tag_key = "migratekit.context";
-constexpr auto machine_lock_limit = 1h;  // attaches to one machine are queued, and one may copy a volume
 
 Error gone_from_cloud(const VolumeRow& row) {
+    const Advice advice = row.clone_of
+                              ? Advice{.consequence = "What was tested on it is over; the replica is not touched.",
+                                       .remedy = "Delete the volume here."}
+                              : Advice{.consequence = "This replica is lost.",
+                                       .remedy = "Delete the volume here, then replicate the machine in full again."};
     return Error(ErrorCode::not_found,
-                 "the volume " + row.name + " (" + row.id.value + ") does not exist in CloudStack any more",
-                 {.consequence = "This replica is lost.",
-                  .remedy = "Delete the volume here, then replicate the machine in full again."});
+                 "the volume " + row.name + " (" + row.id.value + ") does not exist in CloudStack any more", advice);
+}
+
+std::string persistent_name_of(const VolumeRow& row) {
+    return row.clone_of ? PersistentNames::name_of_clone(row.vm_context_id, row.disk_id, row.id)
+                        : PersistentNames::name_of(row.vm_context_id, row.disk_id);
 }
 
 bool is_at_appliance(const VolumeInfo& info, const Cloud& cloud) {
@@ -33,10 +40,6 @@ bool is_at_appliance(const VolumeInfo& info, const Cloud& cloud) {
 std::string cloud_volume_name(const CreateRequest& request) {
     const auto identity = sha256_hex(request.vm_context_id.value + "/" + request.disk_id.value).substr(0, 8);
     return request.name.substr(0, 200) + "-" + identity;
-}
-
-KeyLocks::Lease VolumeService::machine_lock(const CloudMachineId& vm_id, const Progress& progress) {
-    return parts_.locks.acquire("machine " + vm_id.value, machine_lock_limit, progress.stop());
 }
 
 // ---- looking
@@ -65,7 +68,7 @@ VolumeView VolumeService::view_of(const VolumeRow& row, const VolumeInfo& info, 
 }
 
 VolumeView VolumeService::get(const VolumeId& id, const std::stop_token& stop) const {
-    const auto row = parts_.volumes.require(id);
+    const auto row = parts_.volumes.require_known(id);
     const auto cloud = parts_.cloud.open();
     const auto info = cloud->volumes().find(id, stop);
     if (!info) {
@@ -76,7 +79,10 @@ VolumeView VolumeService::get(const VolumeId& id, const std::stop_token& stop) c
 
 std::vector<VolumeView> VolumeService::list(const std::optional<VmContextId>& vm_context_id,
                                             const std::stop_token& stop) const {
-    const auto rows = parts_.volumes.list(vm_context_id);
+    return views_of(parts_.volumes.list(vm_context_id), stop);
+}
+
+std::vector<VolumeView> VolumeService::views_of(const std::vector<VolumeRow>& rows, const std::stop_token& stop) const {
     std::vector<VolumeView> views;
     if (rows.empty()) {
         return views;
@@ -107,7 +113,12 @@ std::vector<MachineVolume> VolumeService::machine_volumes(const CloudMachineId& 
                                                           const std::stop_token& stop) const {
     std::vector<MachineVolume> volumes;
     for (const auto& info : parts_.cloud.open()->volumes().list_of_machine(vm_id, stop)) {
-        volumes.push_back({info.id, info.type, info.device_id, parts_.volumes.find(info.id).has_value()});
+        const auto known = parts_.volumes.find_known(info.id);
+        volumes.push_back({.id = info.id,
+                           .type = info.type,
+                           .device_id = info.device_id,
+                           .is_replica = known && !known->clone_of,
+                           .is_clone = known && known->clone_of});
     }
     return volumes;
 }
@@ -115,7 +126,7 @@ std::vector<MachineVolume> VolumeService::machine_volumes(const CloudMachineId& 
 // ---- creating and deleting
 
 VolumeView VolumeService::create(const CreateRequest& request, const Progress& progress) {
-    const auto cloud = parts_.cloud.open();
+    const auto cloud = parts_.cloud.open_for({cloud_volume_name(request)}, progress);
     if (const auto row = parts_.volumes.find_disk(request.vm_context_id, request.disk_id)) {
         const auto info = cloud->volumes().find(row->id, progress.stop());
         if (!info) {
@@ -196,30 +207,56 @@ void VolumeService::forget_unmade(const std::string& name, const Cloud& cloud, c
     }
 }
 
+/// Snapshots and clones need the replica.
+void VolumeService::require_removable(const VolumeRow& replica, const Cloud& cloud, bool exists,
+                                      const Progress& progress) const {
+    const auto refuse = [&](const char* what, const char* remedy) {
+        throw Error(ErrorCode::conflict, "the volume " + replica.name + " has " + what + " and cannot be deleted",
+                    {.consequence = "Nothing was changed.", .remedy = remedy, .retry_safe = true});
+    };
+    if (!parts_.volumes.list_clones_of(replica.id).empty()) {
+        refuse("clones", "Delete its clones and its snapshot first.");
+    }
+    if (replica.snapshot_id || (exists && !cloud.snapshots().list_of_volume(replica.id, progress.stop()).empty())) {
+        refuse("a snapshot", "Delete its snapshot first.");
+    }
+}
+
 void VolumeService::remove(const VolumeId& id, const Progress& progress) {
-    const auto found = parts_.volumes.find(id);
+    const auto found = parts_.volumes.find_known(id);
     if (!found) {
         return;  // an earlier call was completed
     }
     require_no_active_session(parts_.sessions, id, "delete");
-    const auto cloud = parts_.cloud.open();
+    const auto cloud = parts_.cloud.open_for({id.value}, progress);
     const auto info = cloud->volumes().find(id, progress.stop());
     if (info && info->vm_id) {
         throw Error(ErrorCode::conflict,
                     "the volume " + found->name + " is attached to '" + info->vm_name + "' and cannot be deleted",
                     {.consequence = "Nothing was changed.", .remedy = "Detach it first.", .retry_safe = true});
     }
-    if (found->snapshot_id || (info && !cloud->snapshots().list_of_volume(id, progress.stop()).empty())) {
-        throw Error(
-            ErrorCode::conflict, "the volume " + found->name + " has a snapshot and cannot be deleted",
-            {.consequence = "Nothing was changed.", .remedy = "Delete its snapshot first.", .retry_safe = true});
+    if (!found->clone_of) {
+        require_removable(*found, *cloud, info.has_value(), progress);
     }
     progress.say("Deleting the volume");
     cloud->volumes().remove(id, progress.stop());
     forget_attachment(*found);
     parts_.digests.forget(id);
-    parts_.ledger.gone(ledger_volume, id.value);
-    parts_.volumes.remove(id);  // last: while the row is there, a repetition finishes the rest
+    parts_.ledger.gone(found->clone_of ? ledger_clone : ledger_volume, id.value);
+    // Last: while the row is there, a repetition finishes the rest.
+    if (found->clone_of) {
+        parts_.volumes.remove_clone(found->name);
+    } else {
+        parts_.volumes.remove(id);
+    }
+}
+
+void VolumeService::remove_clone(const VolumeId& id, const Progress& progress) {
+    if (const auto replica = parts_.volumes.find(id)) {
+        throw Error(ErrorCode::conflict, "the volume " + replica->name + " is a replica and not a clone",
+                    {.consequence = "Nothing was changed.", .remedy = "Name the clone that is to be deleted."});
+    }
+    remove(id, progress);
 }
 
 VolumeView VolumeService::resize(const VolumeId& id, Bytes size, const Progress& progress) {
@@ -230,7 +267,7 @@ VolumeView VolumeService::resize(const VolumeId& id, Bytes size, const Progress&
             ErrorCode::conflict, "the volume " + row.name + " has a snapshot of the old size",
             {.consequence = "Nothing was changed.", .remedy = "Delete the snapshot first.", .retry_safe = true});
     }
-    const auto cloud = parts_.cloud.open();
+    const auto cloud = parts_.cloud.open_for({id.value}, progress);
     const auto before = cloud->volumes().settled(id, progress.stop());
     const auto size_gib = gib_rounded_up(size);
     if (before.size < size_gib * GiB) {
@@ -270,7 +307,7 @@ VolumeView VolumeService::note_attached(const VolumeRow& row, const VolumeInfo& 
         const auto device = parts_.locator.wait_present(row.id, info.size, device_limit_, progress.stop());
         mapping.operation_mode = "oma";
         mapping.device_path = device.path;
-        mapping.persistent_name = PersistentNames::name_of(row.vm_context_id, row.disk_id);
+        mapping.persistent_name = persistent_name_of(row);
         mapping.symlink_path = parts_.names.point(mapping.persistent_name, device.stable);
     }
     parts_.volumes.save_mapping(mapping);
@@ -278,14 +315,14 @@ VolumeView VolumeService::note_attached(const VolumeRow& row, const VolumeInfo& 
 }
 
 void VolumeService::forget_attachment(const VolumeRow& row) {
-    parts_.names.remove(PersistentNames::name_of(row.vm_context_id, row.disk_id));
+    parts_.names.remove(persistent_name_of(row));
     parts_.volumes.remove_mapping(row.id);
 }
 
 VolumeView VolumeService::attach(const VolumeId& id, const std::optional<CloudMachineId>& vm_id,
                                  std::optional<int> device_id, const Progress& progress) {
-    const auto row = parts_.volumes.require(id);
-    const auto cloud = parts_.cloud.open();
+    const auto row = parts_.volumes.require_known(id);
+    const auto cloud = parts_.cloud.open_for({id.value}, progress);
     const auto machine = vm_id.value_or(cloud->appliance());
     if (device_id == 0) {
         throw Error(ErrorCode::invalid, "device 0 is the root disk", {.remedy = "Use attach-root."});
@@ -293,8 +330,16 @@ VolumeView VolumeService::attach(const VolumeId& id, const std::optional<CloudMa
     progress.say("Attaching the volume");
     VolumeInfo info;
     {
-        const auto lease = machine_lock(machine, progress);
-        if (!cloud->volumes().settled(id, progress.stop()).vm_id) {
+        const auto lease = lock_machine(parts_.locks, machine, progress.stop());
+        const auto before = cloud->volumes().settled(id, progress.stop());
+        if (row.clone_of && before.state != "Ready") {
+            throw Error(ErrorCode::conflict,
+                        "the volume " + row.name + ", made from a snapshot, is " + before.state + ", not Ready",
+                        {.consequence = "It was not attached: CloudStack would fill it with zeros.",
+                         .remedy = "Make it again, or remove it.",
+                         .retry_safe = true});
+        }
+        if (!before.vm_id) {
             cloud->placement().require_no_vm_snapshots(machine, progress.stop());
             cloud->placement().require_free_slot(machine, progress.stop());
         }
@@ -304,24 +349,24 @@ VolumeView VolumeService::attach(const VolumeId& id, const std::optional<CloudMa
 }
 
 VolumeView VolumeService::attach_root(const VolumeId& id, const CloudMachineId& vm_id, const Progress& progress) {
-    const auto row = parts_.volumes.require(id);
-    const auto cloud = parts_.cloud.open();
+    const auto row = parts_.volumes.require_known(id);
+    const auto cloud = parts_.cloud.open_for({id.value}, progress);
     if (vm_id == cloud->appliance()) {
-        throw Error(ErrorCode::invalid, "a replica cannot become the root disk of the appliance");
+        throw Error(ErrorCode::invalid, "a replica or a clone cannot become the root disk of the appliance");
     }
     progress.say("Attaching the volume as root disk");
     VolumeInfo info;
     {
-        const auto lease = machine_lock(vm_id, progress);
+        const auto lease = lock_machine(parts_.locks, vm_id, progress.stop());
         info = cloud->volumes().attach_root(id, vm_id, progress.stop());
     }
     return note_attached(row, info, *cloud, progress);
 }
 
 VolumeView VolumeService::detach(const VolumeId& id, const Progress& progress) {
-    const auto row = parts_.volumes.require(id);
+    const auto row = parts_.volumes.require_known(id);
     require_no_active_session(parts_.sessions, id, "detach");
-    const auto cloud = parts_.cloud.open();
+    const auto cloud = parts_.cloud.open_for({id.value}, progress);
     auto info = cloud->volumes().settled(id, progress.stop());
     const bool was_here = is_at_appliance(info, *cloud);
     if (info.vm_id) {
@@ -329,7 +374,7 @@ VolumeView VolumeService::detach(const VolumeId& id, const Progress& progress) {
             BlockDevice(device->path).forget_cached();  // nothing of ours may be on its way when it is unplugged
         }
         progress.say("Detaching the volume");
-        const auto lease = machine_lock(*info.vm_id, progress);
+        const auto lease = lock_machine(parts_.locks, *info.vm_id, progress.stop());
         cloud->placement().require_no_vm_snapshots(*info.vm_id, progress.stop());
         info = cloud->volumes().detach(id, progress.stop());
     }
@@ -342,7 +387,7 @@ VolumeView VolumeService::detach(const VolumeId& id, const Progress& progress) {
 }
 
 std::string VolumeService::digest(const VolumeId& id, const Progress& progress) {
-    const auto row = parts_.volumes.require(id);
+    const auto row = parts_.volumes.require_known(id);
     if (const auto active = parts_.sessions.find_active(id);
         active && (!active->is_staged() || active->state == "committing")) {
         throw Error(ErrorCode::conflict,
@@ -358,56 +403,10 @@ std::string VolumeService::digest(const VolumeId& id, const Progress& progress) 
     }
     const auto digest = parts_.digests.recompute(id, BlockDevice(device->path), progress.stop(),
                                                  [&](double percent) { progress.say("Reading the volume", percent); });
-    parts_.volumes.set_digest(id, digest);
+    if (!row.clone_of) {
+        parts_.volumes.set_digest(id, digest);
+    }
     return digest;
-}
-
-// ---- the root volume of a shell machine
-
-/// From the ledger when an earlier call was cut off after detaching it, otherwise from the machine. Empty when there is
-/// none, or when a replica is the root by now: an earlier call was completed then.
-VolumeId VolumeService::find_default_root(const CloudMachineId& vm_id, const Cloud& cloud, const Progress& progress) {
-    if (const auto known = parts_.ledger.find_object(ledger_default_root, vm_id.value)) {
-        return VolumeId{*known};
-    }
-    const auto all = cloud.volumes().list_of_machine(vm_id, progress.stop());
-    const auto root =
-        std::find_if(all.begin(), all.end(), [](const VolumeInfo& v) { return v.type == "ROOT" || v.device_id == 0; });
-    return root == all.end() || parts_.volumes.find(root->id) ? VolumeId{} : root->id;
-}
-
-VolumeId VolumeService::discard_default_root(const CloudMachineId& vm_id, const Progress& progress) {
-    const auto cloud = parts_.cloud.open();
-    if (vm_id == cloud->appliance()) {
-        throw Error(ErrorCode::forbidden, "the root volume of the appliance is not discarded",
-                    {.consequence = "Nothing was changed."});
-    }
-    const auto lease = machine_lock(vm_id, progress);
-    const auto root = find_default_root(vm_id, *cloud, progress);
-    if (root.empty()) {
-        parts_.ledger.name_gone(ledger_default_root, vm_id.value);  // of a call that was cut off before it knew the id
-        return root;
-    }
-    if (parts_.volumes.find(root)) {
-        throw Error(ErrorCode::forbidden,
-                    "the ledger takes the replica " + root.value + " for the default root volume of " + vm_id.value,
-                    {.consequence = "Nothing was changed."});
-    }
-    const auto info = cloud->volumes().find(root, progress.stop());
-    if (info) {
-        if (info->vm_id && *info->vm_id != vm_id) {
-            throw Error(ErrorCode::conflict, "the volume " + root.value + " is attached to another machine now",
-                        {.consequence = "Nothing was changed."});
-        }
-        parts_.ledger.confirm(parts_.ledger.intend(ledger_default_root, vm_id.value, VmContextId{}, JobId{}),
-                              root.value);
-        progress.say("Detaching the default root volume");
-        cloud->volumes().detach(root, progress.stop());
-        progress.say("Deleting the default root volume");
-        cloud->volumes().remove(root, progress.stop());
-    }
-    parts_.ledger.gone(ledger_default_root, root.value);
-    return root;
 }
 
 }  // namespace mk::volumes

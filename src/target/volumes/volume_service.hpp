@@ -1,9 +1,10 @@
 #pragma once
-// The life of replica volumes: created, attached, detached, grown, deleted, and where they are. Every operation reads
-// the state back and may be repeated. Operations on one volume are serialised by the caller (operation runner, key =
-// volume id); the ones on one machine are serialised here. Thread-safe.
+// The life of the volumes that we know: replicas created and grown, replicas and clones attached, detached, deleted,
+// and where they are. Every operation reads the state back and may be repeated. Operations on one volume are serialised
+// by the caller (operation runner, key = volume id); the ones on one machine are serialised here. Thread-safe.
 //
-// Nothing that is a replica (a row in ossea_volumes) is ever deleted except by remove().
+// Nothing that is a replica (a row in ossea_volumes) is ever deleted except by remove(): detached, without a write
+// session, a snapshot, a clone.
 
 #include <chrono>
 #include <optional>
@@ -28,7 +29,7 @@ struct CreateRequest {
     Bytes size = 0;  ///< rounded up to whole GiB at CloudStack
 };
 
-/// A replica with what CloudStack says now.
+/// A replica or a clone with what CloudStack says now.
 struct VolumeView {
     VolumeRow row;
     std::string state;
@@ -52,6 +53,7 @@ struct MachineVolume {
     std::string type;
     std::optional<int> device_id;
     bool is_replica = false;
+    bool is_clone = false;
 };
 
 /// "<name>-<8 hex digits of context and disk>": unique, and the same when a creation is repeated.
@@ -74,20 +76,23 @@ class VolumeService {
 
     VolumeView create(const CreateRequest& request, const Progress& progress);
     VolumeView get(const VolumeId& id, const std::stop_token& stop) const;
+    /// The replicas.
     std::vector<VolumeView> list(const std::optional<VmContextId>& vm_context_id, const std::stop_token& stop) const;
+    /// Rows with what CloudStack says now; state "Absent" where it has the volume no more.
+    std::vector<VolumeView> views_of(const std::vector<VolumeRow>& rows, const std::stop_token& stop) const;
     /// Without a machine: to this appliance, and its device is found.
     VolumeView attach(const VolumeId& id, const std::optional<CloudMachineId>& vm_id, std::optional<int> device_id,
                       const Progress& progress);
     VolumeView attach_root(const VolumeId& id, const CloudMachineId& vm_id, const Progress& progress);
     VolumeView detach(const VolumeId& id, const Progress& progress);
     VolumeView resize(const VolumeId& id, Bytes size, const Progress& progress);
+    /// A replica or a clone; nothing happens when it is neither any more.
     void remove(const VolumeId& id, const Progress& progress);
+    /// The same, refusing replicas.
+    void remove_clone(const VolumeId& id, const Progress& progress);
     DeviceView device(const VolumeId& id, const std::stop_token& stop) const;
     /// Reads the whole volume from its device.
     std::string digest(const VolumeId& id, const Progress& progress);
-    /// The root volume that a shell machine was deployed with. Returns its id; empty when the machine has none any
-    /// more, also when a replica has taken its place.
-    VolumeId discard_default_root(const CloudMachineId& vm_id, const Progress& progress);
     std::vector<MachineVolume> machine_volumes(const CloudMachineId& vm_id, const std::stop_token& stop) const;
 
   private:
@@ -98,8 +103,7 @@ class VolumeService {
     cloudstack::VolumeInfo create_in_cloud(const CreateRequest& request, const std::string& name, const Cloud& cloud,
                                            const Progress& progress);
     void forget_unmade(const std::string& name, const Cloud& cloud, const Progress& progress);
-    KeyLocks::Lease machine_lock(const CloudMachineId& vm_id, const Progress& progress);
-    VolumeId find_default_root(const CloudMachineId& vm_id, const Cloud& cloud, const Progress& progress);
+    void require_removable(const VolumeRow& replica, const Cloud& cloud, bool exists, const Progress& progress) const;
 
     Parts parts_;
     const std::chrono::milliseconds device_limit_;

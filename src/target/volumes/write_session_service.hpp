@@ -98,6 +98,7 @@ class WriteSessionService {
     /// its staged changes are gone or `gives_up`: the volume is between two points then, has no digest, and needs a
     /// full copy.
     void abort(const WriteSessionId& id, const std::stop_token& stop, bool gives_up = false);
+    StagingState staging() const { return staging_->state(); }
 
   private:
     Device device_of(const VolumeId& volume_id, std::chrono::milliseconds limit, const std::stop_token& stop) const;

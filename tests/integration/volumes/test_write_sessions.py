@@ -292,9 +292,18 @@ def test_snapshot_and_revert_give_back_the_digest(daemon, cloud, volume, image, 
     assert daemon.digest(volume) == first["digest"] == daemon.side_digest(volume)
 
 
-def test_failed_snapshot_is_removed_and_may_be_repeated(daemon, cloud, volume, context):
+def test_snapshot_that_ends_in_error_is_taken_once_more(daemon, cloud, volume, context):
     daemon.do("POST", f"/api/v1/volumes/{volume}/detach", {})
     cloud.fault("snapshot_error")
+    taken = daemon.do("POST", "/api/v1/snapshots", {"volume_id": volume, "name": "s-" + context})
+    assert taken["status"] == "ready"
+    [left] = cloud.api.listSnapshots(volumeid=volume, listall="true")["snapshot"]
+    assert left["id"] == taken["snapshot_id"]
+
+
+def test_failed_snapshot_is_removed_and_may_be_repeated(daemon, cloud, volume, context):
+    daemon.do("POST", f"/api/v1/volumes/{volume}/detach", {})
+    cloud.fault("snapshot_error", times="2")
     with pytest.raises(Failed) as failed:
         daemon.do("POST", "/api/v1/snapshots", {"volume_id": volume, "name": "s-" + context})
     assert failed.value.error["retry_safe"]

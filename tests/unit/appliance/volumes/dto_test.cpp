@@ -42,5 +42,22 @@ TEST(Dto, WhatIsNoDigestIsRefused) {
     EXPECT_EQ(code_of([&] { range_digests_from({{"ranges", 5}}); }), ErrorCode::invalid);
 }
 
+TEST(Dto, AVolumeTellsWhatItWasMadeFrom) {
+    volumes::VolumeView view;
+    view.row.id = VolumeId{"v"};
+    EXPECT_FALSE(to_contract(view).clone_of);
+    view.row.clone_of = VolumeId{"replica"};
+    EXPECT_EQ(to_contract(view).clone_of, VolumeId{"replica"});
+}
+
+TEST(Dto, AVolumeOfAMachineTellsWhoseItIs) {
+    const auto told =
+        to_contract(volumes::MachineVolume{.id = VolumeId{"v"}, .type = "ROOT", .device_id = 0, .is_replica = true});
+    EXPECT_TRUE(told.is_replica);
+    EXPECT_FALSE(told.is_clone);
+    EXPECT_EQ(told.device_id, 0);
+    EXPECT_EQ(told.type, "ROOT");
+}
+
 }  // namespace
 }  // namespace mk::volumes_api

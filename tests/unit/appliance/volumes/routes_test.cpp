@@ -63,10 +63,13 @@ class RoutesTest : public testing::Test {
                                      return Json{{"code", std::string(to_string(error.code()))}};
                                  }}};
     VolumeService volumes{{cloud, rows, session_rows, locator, names, digests, ledger, locks}};
-    SnapshotService snapshots{{cloud, rows, session_rows, digests, ledger, clock}};
+    CloneService clones{{cloud, rows, volumes, ledger}};
+    SnapshotService snapshots{{cloud, rows, session_rows, digests, ledger, clock, clones}};
+    DefaultRootService default_roots{{cloud, rows, ledger, locks}};
     WriteSessionService sessions{{rows, session_rows, locator, digests, nbd, locks},
                                  {.folder = folder / "staging", .reserve = 0, .quota = 0}};
-    http::Router router = make_router({volumes, snapshots, sessions, operations}, Secret("token"));
+    http::Router router =
+        make_router({volumes, clones, snapshots, default_roots, sessions, operations}, Secret("token"));
 
     http::ServerResponse call(const std::string& method, const std::string& path, const std::string& body = "",
                               const std::string& token = "token") {
@@ -132,13 +135,50 @@ TEST_F(RoutesTest, AnEmptyInstallationHasNoVolumesAndNoSessions) {
     EXPECT_EQ(json::parse(call("GET", "/api/v1/volumes").body), (Json{{"volumes", Json::array()}}));
     EXPECT_EQ(json::parse(call("GET", "/api/v1/write-sessions?job_id=j").body), (Json{{"sessions", Json::array()}}));
     EXPECT_EQ(json::parse(call("GET", "/api/v1/snapshots/vm/ctx").body), (Json{{"snapshots", Json::array()}}));
+    EXPECT_EQ(json::parse(call("GET", "/api/v1/volumes?clones=true").body), (Json{{"volumes", Json::array()}}));
 }
 
 TEST_F(RoutesTest, RefuseBodiesThatLackAField) {
     EXPECT_EQ(call("POST", "/api/v1/volumes", "{}").status, 400);
     EXPECT_EQ(call("POST", "/api/v1/volumes/v/resize", "{}").status, 400);
     EXPECT_EQ(call("POST", "/api/v1/volumes/v/attach-root", "not json").status, 400);
+    EXPECT_EQ(call("POST", "/api/v1/volumes/v/clones", "{}").status, 400);
     EXPECT_EQ(call("GET", "/api/v1/write-sessions").status, 400);
+}
+
+TEST_F(RoutesTest, RefuseWordsThatTheyDoNotKnow) {
+    EXPECT_EQ(call("GET", "/api/v1/volumes?clones=perhaps").status, 400);
+    EXPECT_EQ(call("DELETE", "/api/v1/volumes/v?only=replica").status, 400);
+    EXPECT_EQ(call("DELETE", "/api/v1/volumes/v?only=clone").status, 202);
+}
+
+TEST_F(RoutesTest, TellTheStagingSpace) {
+    const auto space = json::parse(call("GET", "/api/v1/staging").body);
+    EXPECT_GT(space.at("total_bytes"), 0);
+    EXPECT_EQ(space.at("reserved_bytes"), 0);
+    EXPECT_LE(space.at("available_bytes"), space.at("free_bytes"));
+}
+
+TEST_F(RoutesTest, AWriteSessionOnACloneIsRefused) {
+    VolumeRow replica;
+    replica.id = VolumeId{"replica"};
+    replica.vm_context_id = VmContextId{"ctx"};
+    replica.disk_id = DiskId{"disk-2000"};
+    replica.name = "web";
+    replica.size = GiB;
+    rows.insert(replica);
+    const auto record = rows.insert_clone({.id = "",
+                                           .name = "web-test",
+                                           .clone_of = replica.id,
+                                           .vm_context_id = replica.vm_context_id,
+                                           .disk_id = replica.disk_id,
+                                           .size = GiB});
+    rows.set_clone_volume(record.id, VolumeId{"clone"});
+    const auto answer =
+        call("POST", "/api/v1/write-sessions", R"({"job_id":"j","volume_id":"clone","length":512,"kind":"direct"})");
+    EXPECT_EQ(answer.status, 409);
+    EXPECT_NE(answer.body.find("clone"), std::string::npos);
+    EXPECT_NE(answer.body.find("replica"), std::string::npos) << "it says where data goes";
 }
 
 TEST_F(RoutesTest, GiveUpACommitOnlyWhenToldSoInPlainWords) {

@@ -64,6 +64,18 @@ TEST(Answer, TreatsForeignAnswersAsUnavailable) {
     EXPECT_EQ(refusal(200, "<html>login</html>").code(), ErrorCode::unavailable);
     EXPECT_EQ(refusal(404, "<html>no</html>").code(), ErrorCode::external);
     EXPECT_EQ(refusal(200, R"({"a":{},"b":{}})").code(), ErrorCode::unavailable);
+    EXPECT_EQ(refusal(502, "<html>proxy</html>").native(), foreign_answer);
+    EXPECT_EQ(refusal(404, "<html>no</html>").native(), "404");
+    EXPECT_EQ(refusal(503, R"({"x":{"errorcode":503,"errortext":"shutting down"}})").native(), "503");
+}
+
+TEST(Answer, TakesAdviceThatFitsBetterThanTheTables) {
+    const auto error =
+        with_advice(cloudstack::error_of(530, "why", "deleteSnapshot"), {.remedy = "do this", .retry_safe = true});
+    EXPECT_EQ(error.advice().remedy, "do this");
+    EXPECT_TRUE(error.advice().retry_safe);
+    EXPECT_EQ(error.native(), "530");
+    EXPECT_EQ(error.code(), ErrorCode::external);
 }
 
 TEST(Answer, ReadsTheWaitOfARateLimit) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "support/error_of.hpp"
+#include "support/recorded_effects.hpp"
 #include "support/scripted_cloud.hpp"
 
 namespace mk::cloudstack {
@@ -11,6 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 using test::code_of;
 using test::error_of;
+using test::RecordedEffects;
 using test::ScriptedCloud;
 
 const JobHandle job{"job-1", "object-1"};
@@ -144,6 +146,138 @@ TEST(ClientWait, EndsWithItsLimitOrItsStopToken) {
     std::stop_source stop;
     EXPECT_EQ(code_of([&] { cloud.client().wait(job, 1h, stop.get_token(), [&] { stop.request_stop(); }); }),
               ErrorCode::cancelled);
+}
+
+TEST(ClientWait, DoesNotKnowTheOutcomeOfAJobThatItMayNotSee) {
+    ScriptedCloud cloud;
+    cloud.fail("queryAsyncJobResult", 531, "permission denied");
+    EXPECT_EQ(error_of([&] { cloud.client().wait(job, 10s); }).native(), outcome_unknown);
+}
+
+TEST(ClientSettle, JudgesNoJob) {
+    ScriptedCloud cloud;
+    const auto client = cloud.client();
+    cloud.on("queryAsyncJobResult", {{"jobstatus", 0}})
+        .on("queryAsyncJobResult", {{"jobstatus", 1}})
+        .on("queryAsyncJobResult", {{"jobstatus", 2}, {"jobresult", {{"errorcode", 530}, {"errortext", "no"}}}})
+        .on("queryAsyncJobResult", {{"jobstatus", 2}, {"jobresultcode", 530}})
+        .fail("queryAsyncJobResult", 431, "entity does not exist")
+        .on("queryAsyncJobResult", {{"jobstatus", 0}});
+    EXPECT_EQ(client.settle(job, 10s, {}), JobEnd::done);
+    EXPECT_EQ(client.settle(job, 10s, {}), JobEnd::failed);
+    EXPECT_EQ(client.settle(job, 10s, {}), JobEnd::unknown);
+    EXPECT_EQ(client.settle(job, 10s, {}), JobEnd::unknown);
+    EXPECT_EQ(client.settle(job, 0s, {}), JobEnd::still_running);
+}
+
+TEST(ClientSettle, ThrowsWhenItCannotAsk) {
+    ScriptedCloud cloud;
+    cloud.fail("queryAsyncJobResult", 401, "unable to verify user credentials");
+    EXPECT_EQ(code_of([&] { cloud.client().settle(job, 10s, {}); }), ErrorCode::unauthenticated);
+}
+
+TEST(ClientCall, DoesNotKnowTheOutcomeWhenAProxyAnswered) {
+    ScriptedCloud cloud;
+    auto options = cloud.options();
+    options.transport = [](const http::Request&, const std::stop_token&) {
+        return http::Response{.status = 504, .headers = {}, .cookies = {}, .body = "<html>gateway time-out</html>"};
+    };
+    const Client client({.url = "cloud.example", .api_key = Secret("k"), .secret_key = Secret("s")}, options);
+    EXPECT_EQ(error_of([&] { client.call("deleteVolume", {{"id", "v"}}); }).native(), outcome_unknown);
+    EXPECT_EQ(error_of([&] { client.start("attachVolume", {{"id", "v"}}); }).native(), outcome_unknown);
+    EXPECT_EQ(code_of([&] { client.list("listZones", {}, "zone"); }), ErrorCode::unavailable);
+}
+
+TEST(ClientJournal, NotesACommandBeforeItIsSentAndItsJobBeforeItIsWaitedFor) {
+    ScriptedCloud cloud;
+    RecordedEffects effects;
+    auto options = cloud.options(&effects);
+    const auto scripted = options.transport;
+    std::vector<std::string> seen;  // what the notes said when each command was sent
+    options.transport = [&](const http::Request& request, const std::stop_token& stop) {
+        seen.push_back(effects.notes.empty() ? "nothing" : effects.notes.back().async_job + "|");
+        return scripted(request, stop);
+    };
+    const Client client({.url = "cloud.example:8080", .api_key = Secret("key"), .secret_key = Secret("secret")},
+                        options);
+    cloud.job("createVolume");
+    client.wait(client.start("createVolume", {{"name", "disk"}, {"size", "1"}}), 10s);
+    EXPECT_EQ(seen, (std::vector<std::string>{"|", "job-1|"}));
+    ASSERT_EQ(effects.notes.size(), 1u);
+    EXPECT_EQ(effects.notes[0].command, "createVolume");
+    EXPECT_EQ(effects.notes[0].object, "disk");
+    EXPECT_EQ(effects.notes[0].object_id, "object-1");
+    EXPECT_EQ(effects.notes[0].outcome, "done");
+}
+
+TEST(ClientJournal, KnowsHowACommandEnded) {
+    ScriptedCloud cloud;
+    RecordedEffects effects;
+    const auto client = cloud.client(&effects);
+    cloud.on("deleteVolume", {{"success", true}}).fail("deleteVolume", 431, "attached").drop("deleteVolume");
+    client.call("deleteVolume", {{"id", "v"}});
+    EXPECT_THROW(client.call("deleteVolume", {{"id", "v"}}), Error);
+    EXPECT_THROW(client.call("deleteVolume", {{"id", "v"}}), Error);
+    cloud.fail("attachVolume", 535, "limit").on("attachVolume", {{"jobid", "j"}});
+    EXPECT_THROW(client.start("attachVolume", {{"id", "v"}, {"virtualmachineid", "m"}}), Error);
+    cloud.on("queryAsyncJobResult", {{"jobstatus", 2}, {"jobresult", {{"errorcode", 530}, {"errortext", "no"}}}})
+        .on("queryAsyncJobResult", {{"jobstatus", 2}});
+    const auto failing = client.start("attachVolume", {{"id", "v"}, {"virtualmachineid", "m"}});
+    EXPECT_THROW(client.wait(failing, 10s), Error);
+    const auto vanishing = client.start("attachVolume", {{"id", "v"}, {"virtualmachineid", "m"}});
+    EXPECT_THROW(client.wait(vanishing, 10s), Error);
+    std::vector<std::string> outcomes;
+    for (const auto& note : effects.notes) {
+        EXPECT_EQ(note.object, "v");
+        outcomes.push_back(note.outcome);
+    }
+    EXPECT_EQ(outcomes, (std::vector<std::string>{"done", "refused", "unknown", "refused", "failed", "unknown"}));
+}
+
+TEST(ClientJournal, LeavesAJobOpenThatOutlivesThePatience) {
+    ScriptedCloud cloud;
+    RecordedEffects effects;
+    const auto client = cloud.client(&effects);
+    cloud.on("detachVolume", {{"jobid", "j"}}).on("queryAsyncJobResult", {{"jobstatus", 0}});
+    EXPECT_THROW(client.wait(client.start("detachVolume", {{"id", "v"}}), 0s), Error);
+    ASSERT_EQ(effects.notes.size(), 1u);
+    EXPECT_EQ(effects.notes[0].outcome, "");
+    EXPECT_EQ(effects.notes[0].async_job, "j");
+}
+
+TEST(ClientJournal, SendsNothingThatItCannotNote) {
+    ScriptedCloud cloud;
+    RecordedEffects effects;
+    effects.fails_to_begin = true;
+    const auto client = cloud.client(&effects);
+    EXPECT_EQ(code_of([&] { client.start("attachVolume", {{"id", "v"}}); }), ErrorCode::exhausted);
+    EXPECT_EQ(code_of([&] { client.call("deleteVolume", {{"id", "v"}}); }), ErrorCode::exhausted);
+    EXPECT_TRUE(cloud.requests.empty());
+    cloud.on("listZones", Json::object());
+    EXPECT_TRUE(client.list("listZones", {}, "zone").empty()) << "who only looks needs no journal";
+}
+
+TEST(ClientJournal, GoesOnWhenTheEndCannotBeNoted) {
+    ScriptedCloud cloud;
+    RecordedEffects effects;
+    effects.fails_afterwards = true;
+    const auto client = cloud.client(&effects);
+    cloud.job("attachVolume", {{"volume", {{"id", "v"}}}});
+    EXPECT_EQ(client.wait(client.start("attachVolume", {{"id", "v"}}), 10s).at("volume").at("id"), "v");
+}
+
+TEST(ClientJournal, HoldsNoParametersButTheObject) {
+    ScriptedCloud cloud;
+    RecordedEffects effects;
+    const auto client = cloud.client(&effects);
+    cloud.job("deployVirtualMachine").job("createSnapshot").job("createTags");
+    client.start("deployVirtualMachine", {{"name", "web"}, {"templateid", "t"}});
+    client.start("createSnapshot", {{"volumeid", "v"}, {"name", "before"}});
+    client.start("createTags", {{"resourcetype", "Volume"}, {"resourceids", "v"}, {"tags[0].value", "x"}});
+    ASSERT_EQ(effects.notes.size(), 3u);
+    EXPECT_EQ(effects.notes[0].object, "web");
+    EXPECT_EQ(effects.notes[1].object, "v");
+    EXPECT_EQ(effects.notes[2].object, "v");
 }
 
 }  // namespace

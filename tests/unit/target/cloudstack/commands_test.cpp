@@ -4,6 +4,7 @@
 
 #include "support/error_of.hpp"
 #include "support/scripted_cloud.hpp"
+#include "target/cloudstack/clone_commands.hpp"
 #include "target/cloudstack/discovery_commands.hpp"
 #include "target/cloudstack/machine_commands.hpp"
 #include "target/cloudstack/snapshot_commands.hpp"
@@ -57,6 +58,7 @@ struct Commands {
     Client client = cloud.client();
     VolumeCommands volumes{client, {.unplug = 50ms, .first_unplug_pause = 1ms, .settle_poll = 1ms}};
     SnapshotCommands snapshots{client, volumes, {.poll = 1ms}};
+    CloneCommands clones{client, volumes};
     MachineCommands machines{client, {.poll = 1ms}};
     std::stop_token stop;
 };
@@ -189,6 +191,103 @@ TEST(VolumeCommands, TagsWithOneIndexPerTag) {
     EXPECT_EQ(c.cloud.last("createTags").parameters.at("tags[0].key"), "key");
 }
 
+TEST(VolumeCommands, WaitsForAJobThatIsPendingOnTheVolume) {
+    Commands c;
+    auto detaching = volume("Ready", "vm-1");
+    detaching["volume"][0]["jobid"] = "job-9";
+    detaching["volume"][0]["jobstatus"] = 0;
+    auto over = volume("Ready");
+    over["volume"][0]["jobid"] = "job-9";
+    over["volume"][0]["jobstatus"] = 1;
+    c.cloud.job("attachVolume")
+        .on("listVolumes", detaching)
+        .on("listVolumes", detaching)
+        .on("listVolumes", over)
+        .on("listVolumes", volume("Ready", "vm-1", 4));
+    EXPECT_EQ(c.volumes.attach(volume_id, vm_id, std::nullopt, c.stop).device_id, 4);
+    EXPECT_EQ(c.cloud.count("attachVolume"), 1u) << "what the pending job left behind counts, not what was seen before";
+}
+
+TEST(VolumeCommands, SaysWhoHoldsADiskThatIsNotReleased) {
+    Commands c;
+    c.cloud.failed_job("detachVolume", 530, "Could not detach volume").on("listVolumes", volume("Ready", "vm-1"));
+    const auto error = error_of([&] { c.volumes.detach(volume_id, c.stop); });
+    EXPECT_NE(error.advice().remedy.find("Close what holds the disk"), std::string::npos);
+    EXPECT_TRUE(error.advice().retry_safe);
+}
+
+Json clone_of(const char* snapshot, const char* state, Bytes size = GiB) {
+    auto list = volume(state);
+    list["volume"][0]["snapshotid"] = snapshot;
+    list["volume"][0]["size"] = size;
+    return list;
+}
+
+const CloneCommands::Create a_clone{.name = "disk", .snapshot_id = CloudSnapshotId{"snap"}, .size = GiB};
+
+TEST(CloneCommands, MakesAVolumeFromTheSnapshot) {
+    Commands c;
+    c.cloud.job("createVolume").on("listVolumes", no_volume).on("listVolumes", clone_of("snap", "Ready"));
+    EXPECT_EQ(c.clones.create(a_clone, c.stop).id, volume_id);
+    EXPECT_EQ(c.cloud.last("createVolume").parameters.at("snapshotid"), "snap");
+    EXPECT_EQ(c.cloud.last("createVolume").parameters.at("name"), "disk");
+    EXPECT_FALSE(c.cloud.last("createVolume").parameters.contains("virtualmachineid"));
+}
+
+TEST(CloneCommands, FindsTheOneOfItsNameAgain) {
+    Commands c;
+    c.cloud.on("listVolumes", clone_of("snap", "Creating"))
+        .on("listVolumes", clone_of("snap", "Creating"))
+        .on("listVolumes", clone_of("snap", "Ready"));
+    EXPECT_EQ(c.clones.create(a_clone, c.stop).state, "Ready");
+    EXPECT_EQ(c.cloud.count("createVolume"), 0u);
+}
+
+TEST(CloneCommands, ReadsTheStateWhenTheAnswerOrTheJobWasLost) {
+    Commands c;
+    c.cloud.drop("createVolume").on("listVolumes", no_volume).on("listVolumes", clone_of("snap", "Ready"));
+    EXPECT_EQ(c.clones.create(a_clone, c.stop).id, volume_id);
+    EXPECT_EQ(c.cloud.count("createVolume"), 1u);
+    Commands d;
+    d.cloud.lost_job("createVolume").on("listVolumes", no_volume);
+    const auto error = error_of([&] { d.clones.create(a_clone, d.stop); });
+    EXPECT_EQ(error.code(), ErrorCode::external);
+    EXPECT_TRUE(error.advice().retry_safe);
+    EXPECT_EQ(d.cloud.count("createVolume"), 1u) << "never repeated blindly";
+}
+
+TEST(CloneCommands, ReportsARefusalAsItIs) {
+    Commands c;
+    c.cloud.fail("createVolume", 535, "limit").on("listVolumes", no_volume);
+    EXPECT_EQ(code_of([&] { c.clones.create(a_clone, c.stop); }), ErrorCode::exhausted);
+    Commands d;
+    d.cloud.failed_job("createVolume", 530, "no space").on("listVolumes", no_volume);
+    EXPECT_EQ(error_of([&] { d.clones.create(a_clone, d.stop); }).native(), "530");
+    EXPECT_EQ(d.cloud.count("createVolume"), 1u);
+}
+
+TEST(CloneCommands, MakesOneWithoutBytesAgain) {
+    Commands c;
+    c.cloud.job("createVolume").on("deleteVolume", {{"success", true}});
+    c.cloud
+        .on("listVolumes", clone_of("snap", "Allocated"))  // by name, settled, seen, settled to be deleted
+        .on("listVolumes", clone_of("snap", "Allocated"))
+        .on("listVolumes", clone_of("snap", "Allocated"))
+        .on("listVolumes", clone_of("snap", "Allocated"))
+        .on("listVolumes", no_volume)
+        .on("listVolumes", clone_of("snap", "Ready"));
+    EXPECT_EQ(c.clones.create(a_clone, c.stop).state, "Ready");
+    EXPECT_EQ(c.cloud.count("deleteVolume"), 1u);
+    EXPECT_EQ(c.cloud.count("createVolume"), 1u);
+}
+
+TEST(CloneCommands, TakesNoVolumeOfAnotherSnapshotAndDeletesNone) {
+    Commands c;
+    c.cloud.on("listVolumes", clone_of("other", "Ready"));
+    EXPECT_EQ(code_of([&] { c.clones.create(a_clone, c.stop); }), ErrorCode::conflict);
+    EXPECT_EQ(c.cloud.count("createVolume") + c.cloud.count("deleteVolume"), 0u);
+}
+
 TEST(SnapshotCommands, WaitsUntilBackedUp) {
     Commands c;
     c.cloud.job("createSnapshot").on("listVolumes", volume("Ready"));
@@ -198,16 +297,53 @@ TEST(SnapshotCommands, WaitsUntilBackedUp) {
     EXPECT_TRUE(c.snapshots.create(volume_id, "s", c.stop).revertable);
 }
 
-TEST(SnapshotCommands, RemovesASnapshotThatEndedInError) {
+TEST(SnapshotCommands, SendsADeletionAgainThatWasLostBeforeItWasDone) {
     Commands c;
-    c.cloud.failed_job("createSnapshot", 530, "failed").on("listVolumes", volume("Ready"));
-    c.cloud.on("queryAsyncJobResult", {{"jobstatus", 1}}).on("deleteSnapshot", {{"jobid", "job-2"}});
-    c.cloud.on("listSnapshots", no_snapshot)
+    c.cloud.lost_job("deleteSnapshot")
+        .on("listSnapshots", snapshot("BackedUp"))
+        .on("listSnapshots", snapshot("BackedUp"))
+        .on("listSnapshots", no_snapshot);
+    c.snapshots.remove(snapshot_id, c.stop);
+    EXPECT_EQ(c.cloud.count("deleteSnapshot"), 2u);
+}
+
+/// What listSnapshots says while one snapshot is taken, ends in Error and is removed.
+void takes_and_fails(ScriptedCloud& cloud) {
+    cloud.on("listSnapshots", no_snapshot)
         .on("listSnapshots", snapshot("Error"))
         .on("listSnapshots", snapshot("Error"))
         .on("listSnapshots", no_snapshot);
-    EXPECT_EQ(code_of([&] { c.snapshots.create(volume_id, "s", c.stop); }), ErrorCode::external);
+}
+
+TEST(SnapshotCommands, TakesASnapshotThatEndedInErrorOnceMore) {
+    Commands c;
+    c.cloud.failed_job("createSnapshot", 530, "failed").on("listVolumes", volume("Ready"));
+    c.cloud.on("queryAsyncJobResult", {{"jobstatus", 1}}).on("deleteSnapshot", {{"jobid", "job-2"}});
+    takes_and_fails(c.cloud);
+    c.cloud.on("listSnapshots", no_snapshot).on("listSnapshots", snapshot("BackedUp"));
+    EXPECT_EQ(c.snapshots.create(volume_id, "s", c.stop).state, "BackedUp");
+    EXPECT_EQ(c.cloud.count("createSnapshot"), 2u);
     EXPECT_EQ(c.cloud.count("deleteSnapshot"), 1u);
+}
+
+TEST(SnapshotCommands, GivesUpASnapshotThatEndsInErrorAgain) {
+    Commands c;
+    c.cloud.job("createSnapshot").job("deleteSnapshot").on("listVolumes", volume("Ready"));
+    takes_and_fails(c.cloud);
+    takes_and_fails(c.cloud);
+    const auto error = error_of([&] { c.snapshots.create(volume_id, "s", c.stop); });
+    EXPECT_EQ(error.code(), ErrorCode::external);
+    EXPECT_TRUE(error.advice().retry_safe);
+    EXPECT_EQ(c.cloud.count("createSnapshot"), 2u);
+    EXPECT_EQ(c.cloud.count("deleteSnapshot"), 2u) << "nothing incomplete is left";
+}
+
+TEST(SnapshotCommands, SaysWhatASnapshotThatIsNotDeletedMayBeNeededFor) {
+    Commands c;
+    c.cloud.failed_job("deleteSnapshot", 530, "volumes depend on it").on("listSnapshots", snapshot("BackedUp"));
+    const auto error = error_of([&] { c.snapshots.remove(snapshot_id, c.stop); });
+    EXPECT_EQ(error.native(), "530");
+    EXPECT_NE(error.advice().remedy.find("made from it"), std::string::npos);
 }
 
 TEST(SnapshotCommands, WorksOnDetachedVolumesOnly) {
@@ -271,6 +407,28 @@ TEST(MachineCommands, StartsStopsAndDestroysByState) {
     EXPECT_EQ(c.cloud.last("stopVirtualMachine").parameters.at("forced"), "true");
     c.machines.destroy(vm_id, true, c.stop);
     EXPECT_EQ(c.cloud.count("startVirtualMachine"), 1u);
+}
+
+/// The management server died before it did anything: nothing would come of waiting.
+TEST(MachineCommands, SendsAgainWhatWasLostBeforeItWasDone) {
+    Commands c;
+    c.cloud.lost_job("destroyVirtualMachine")
+        .on("listVirtualMachines", machine("Stopped"))
+        .on("listVirtualMachines", machine("Stopped"))
+        .on("listVirtualMachines", machine("Stopped"))
+        .on("listVirtualMachines", no_machine);
+    c.machines.destroy(vm_id, true, c.stop);
+    EXPECT_EQ(c.cloud.count("destroyVirtualMachine"), 2u);
+}
+
+TEST(MachineCommands, DoesNotSendAgainWhatWasDone) {
+    Commands c;
+    c.cloud.lost_job("stopVirtualMachine")
+        .on("listVirtualMachines", machine("Running"))
+        .on("listVirtualMachines", machine("Stopping"))
+        .on("listVirtualMachines", machine("Stopped"));
+    EXPECT_EQ(c.machines.stop(vm_id, true, c.stop).state, "Stopped");
+    EXPECT_EQ(c.cloud.count("stopVirtualMachine"), 1u);
 }
 
 TEST(MachineCommands, ExpungesWhatWasDestroyedAlready) {

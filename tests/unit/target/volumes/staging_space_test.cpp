@@ -76,5 +76,38 @@ TEST(StagingSpace, RemovesOnlyOverlaysThatBelongToNobody) {
     EXPECT_EQ(left, (std::set<std::string>{"a.data", "a.journal", "other"}));
 }
 
+TEST(StagingSpace, TellsWhatTheNextSessionMayExpect) {
+    Space s;
+    EXPECT_EQ(s.space->state().reserved, 0u);
+    EXPECT_EQ(s.space->state().available, 100 * MiB);
+    const auto first = s.space->open_account();
+    first->expect(60 * MiB);
+    first->set_used(10 * MiB);
+    const auto second = s.space->open_account();
+    second->set_used(5 * MiB);
+    const auto state = s.space->state();
+    EXPECT_EQ(state.reserved, 65 * MiB);
+    EXPECT_EQ(state.available, 35 * MiB);
+    EXPECT_GE(state.total, state.free);
+    const auto third = s.space->open_account();
+    EXPECT_EQ(code_of([&] { third->expect(state.available + 1); }), ErrorCode::exhausted);
+    third->expect(state.available);
+    EXPECT_EQ(s.space->state().available, 0u);
+}
+
+TEST(StagingSpace, TheReserveIsNotAvailable) {
+    const test::TemporaryFolder folder;
+    const auto free = std::filesystem::space(folder / "").available;
+    const auto space =
+        std::make_shared<StagingSpace>(StagingOptions{.folder = folder / "staging", .reserve = 2 * free, .quota = 0});
+    EXPECT_EQ(space->state().available, 0u);
+}
+
+TEST(StagingSpace, SaysThatItsFolderIsAway) {
+    Space s;
+    std::filesystem::remove(s.folder / "staging");
+    EXPECT_EQ(code_of([&] { s.space->state(); }), ErrorCode::unavailable);
+}
+
 }  // namespace
 }  // namespace mk::volumes
