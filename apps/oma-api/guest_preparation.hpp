@@ -1,16 +1,28 @@
 #pragma once
-// Guest preparation by virt-v2v (target/guest) behind the failover's port.
+// Guest inspection and preparation by libguestfs' tools (target/guest) behind the failover's port, and their settings.
 
+#include <set>
+#include <string>
+
+#include "base/config.hpp"
 #include "control/failover/ports.hpp"
-#include "target/guest/virt_v2v.hpp"
+#include "target/guest/tools.hpp"
 
 namespace mk::oma {
 
+/// The keys "guest..." of oma-api's configuration.
+const std::set<std::string>& guest_keys();
+/// Throws Error{invalid} for a value out of range.
+guest::Tools guest_tools(const Config& config);
+
 class VirtV2vPreparation : public failover::GuestPreparation {
   public:
-    explicit VirtV2vPreparation(guest::Tools tools) : tools_(std::move(tools)) {}
+    /// Ends and removes what the tools of an earlier process left, before anybody touches the volumes.
+    explicit VirtV2vPreparation(guest::Tools tools);
 
-    void check() override { guest::require_installed(tools_); }
+    void check() override;
+    failover::GuestInspection inspect(const std::vector<failover::GuestDisk>& disks, const SourceMachine& source,
+                                      const std::stop_token& stop) override;
     failover::Preparation prepare(const std::vector<failover::GuestDisk>& disks, const SourceMachine& source,
                                   const failover::Report& log, const std::stop_token& stop) override;
 

@@ -1,12 +1,12 @@
 #include "target/guest/virt_v2v.hpp"
 
-#include <filesystem>
 #include <map>
-#include <system_error>
 
-#include "base/ids.hpp"
+#include <fcntl.h>
+
 #include "os/file.hpp"
-#include "os/process.hpp"
+#include "target/guest/installed.hpp"
+#include "target/guest/limited_run.hpp"
 
 namespace mk::guest {
 
@@ -50,24 +50,6 @@ std::string old_device_name(const std::string& bus, int index) {
     return (bus == "ide" ? "hd" : "sd") + letters;
 }
 
-/// A private folder for one run, removed with everything that virt-v2v leaves (it sweeps nothing after SIGTERM).
-class WorkFolder {
-  public:
-    explicit WorkFolder(const std::string& parent) : path_(parent + "/migratekit-v2v-" + new_uuid()) {
-        os::make_folders(path_);
-    }
-    ~WorkFolder() {
-        std::error_code ignored;  // what cannot be removed is left for the next sweep of the temporary folder
-        std::filesystem::remove_all(path_, ignored);
-    }
-    WorkFolder(const WorkFolder&) = delete;
-    WorkFolder& operator=(const WorkFolder&) = delete;
-    const std::string& path() const { return path_; }
-
-  private:
-    std::string path_;
-};
-
 std::string read_if_there(const std::string& path) {
     try {
         return os::read_file(path);
@@ -76,39 +58,75 @@ std::string read_if_there(const std::string& path) {
     }
 }
 
-os::Command command_for(const Tools& tools, const std::string& folder) {
-    os::Command command;
-    // pdeathsig: when this service dies, nobody may go on writing to the volumes.
-    command.argv = {"setpriv",
-                    "--pdeathsig",
-                    "TERM",
-                    tools.program,
+LimitedCommand command_for(const Tools& tools, const std::string& folder) {
+    LimitedCommand command;
+    command.argv = {tools.program,
                     "--root",
                     "first",
                     "--machine-readable=file:" + folder + "/report.json",
                     "-i",
                     "libvirtxml",
                     folder + "/guest.xml"};
-    command.environment = {{"LIBGUESTFS_BACKEND", "direct"}, {"TMPDIR", folder}, {"LC_ALL", "C.UTF-8"}};
-    if (tools.force_emulation) {
-        command.environment.emplace_back("LIBGUESTFS_BACKEND_SETTINGS", "force_tcg");
-    }
-    if (!tools.virtio_win.empty()) {
-        command.environment.emplace_back("VIRTIO_WIN", tools.virtio_win);
-    }
+    // virt-v2v gives its appliance twice the memory that libguestfs is told.
+    command.environment = {{"LIBGUESTFS_MEMSIZE", std::to_string(tools.memory_mib)},
+                           {"VIRTIO_WIN", virtio_win_of(tools)},
+                           {"VIRT_TOOLS_DATA_DIR", tools.virt_tools}};
+    command.time = tools.limit;
+    command.appliance_mib = 2 * tools.memory_mib;
+    command.output_limit = tools.output_limit;
     return command;
 }
 
-}  // namespace
+const Advice snapshots_protect = {.consequence = "The copy is protected by its snapshots.", .remedy = {}};
 
-void require_installed(const Tools& tools) {
-    if (!os::is_installed(tools.program)) {
-        throw Error(ErrorCode::unavailable, tools.program + " is not installed on the appliance",
-                    {.consequence = "Nothing was changed.",
-                     .remedy = "Install it: apt-get install virt-v2v",
-                     .retry_safe = true});
+Advice advised(std::string remedy) {
+    auto advice = snapshots_protect;
+    advice.remedy = std::move(remedy);
+    advice.retry_safe = true;
+    return advice;
+}
+
+/// virt-v2v waits half a minute for a disk that is not there, and learns late that it cannot write to one.
+void require_writable(const Disk& disk) {
+    try {
+        os::open_file(disk.device_path, O_RDWR);
+    } catch (const Error& error) {
+        if (error.code() == ErrorCode::not_found) {
+            throw Error(
+                ErrorCode::unavailable, "a disk of the guest is not there: " + disk.device_path,
+                advised("Check that all volumes of the machine are attached to the appliance, then try again."));
+        }
+        throw Error(ErrorCode::external, "a disk of the guest cannot be written to: " + error.cause(),
+                    advised("Check whether the volume is attached read-only."));
     }
 }
+
+void require_success(const LimitedExit& run, const Tools& tools, const std::string& report) {
+    if (run.said_too_much) {
+        throw Error(ErrorCode::exhausted,
+                    "virt-v2v said more than " + format_bytes(tools.output_limit) + " and was ended",
+                    advised("Roll back; the job's log tells what it said again and again."));
+    }
+    if (run.exit.timed_out) {
+        throw Error(ErrorCode::timeout,
+                    "virt-v2v did not finish within " + std::to_string(tools.limit.count()) + " minutes",
+                    advised("Roll back; look at the job's log for where it hung. A slow appliance needs a higher "
+                            "guest.limit_minutes."));
+    }
+    if (run.exit.stopped) {
+        throw Error(ErrorCode::cancelled, "adding the drivers was stopped", snapshots_protect);
+    }
+    if (run.exit.code < 0) {
+        throw Error(ErrorCode::external, "virt-v2v was ended by signal " + std::to_string(run.exit.signal),
+                    advised("Roll back and try again. Signal 9 mostly means that the appliance has too little memory."))
+            .with_native(std::to_string(run.exit.signal));
+    }
+    if (run.exit.code != 0) {
+        throw failure_of(run.exit.code, report, run.exit.output);
+    }
+}
+
+}  // namespace
 
 std::string domain_xml(const Conversion& conversion) {
     std::string xml = "<domain type='vmware'><name>" + xml_escape(conversion.guest_name) +
@@ -129,25 +147,23 @@ std::string domain_xml(const Conversion& conversion) {
 
 Outcome convert(const Conversion& conversion, const Tools& tools, const std::function<void(const std::string&)>& log,
                 const std::stop_token& stop) {
-    require_installed(tools);
-    const WorkFolder folder(tools.work_folder);
-    os::write_file_atomically(folder.path() + "/guest.xml", domain_xml(conversion));
-    const auto exit = os::run(command_for(tools, folder.path()), tools.limit, stop, log, log);
-    const auto report = read_if_there(folder.path() + "/report.json");
-    if (exit.timed_out) {
-        throw Error(ErrorCode::timeout,
-                    "virt-v2v did not finish within " + std::to_string(tools.limit.count()) + " minutes",
-                    {.consequence = "The copy is protected by its snapshots.",
-                     .remedy = "Roll back; look at the job's log for where it hung.",
-                     .retry_safe = true});
+    require_converter(tools);
+    for (const auto& disk : conversion.disks) {
+        require_writable(disk);
     }
-    if (exit.stopped) {
-        throw Error(ErrorCode::cancelled, "adding the drivers was stopped",
-                    {.consequence = "The copy is protected by its snapshots."});
+    sweep(tools.work_folder);
+    CappedLog capped(log, tools.log_limit);
+    const auto line = [&](const std::string& text) { capped.line(text); };
+    LimitedExit run;
+    std::string report;
+    {
+        const RunFolder folder(tools.work_folder);
+        os::write_file_atomically(folder.path() + "/guest.xml", domain_xml(conversion));
+        run = run_limited(command_for(tools, folder.path()), tools, folder, stop, line, line);
+        report = read_if_there(folder.path() + "/report.json");
     }
-    if (exit.code != 0) {
-        throw failure_of(exit.code, report, exit.output);
-    }
+    capped.finish();
+    require_success(run, tools, report);
     auto outcome = outcome_of(report);
     outcome.needs_uefi = outcome.needs_uefi || conversion.uefi;
     return outcome;
