@@ -1,18 +1,16 @@
 #include "final_sync.hpp"
 
+#include "control/replication/final_pass.hpp"
 #include "control/replication/kept_sessions.hpp"
-#include "control/replication/pass_cleanup.hpp"
 
 namespace mk::oma {
 
+RecoveryPoint PassFinalSync::run(const JobId& job, const VmContextId& vm, const std::stop_token& stop) {
+    return replication::run_final_pass(use_, job, vm, stop);
+}
+
 void PassFinalSync::clean_up(const JobId& job, const VmContextId& vm) {
-    const auto point = use_.recovery_points.of_job(job);
-    if (point && !point->applied) {
-        return;  // its sessions hold the rest of a committed point: the next pass applies it
-    }
-    for (const auto& left : replication::abandon_pass(use_, job, vm)) {
-        use_.job_log.log(job, joblog::Level::warn, "Not cleaned up yet: " + left);
-    }
+    replication::abandon_final_pass(use_, job, vm);
 }
 
 void PassFinalSync::drop_resumable(const VmContextId& vm) {

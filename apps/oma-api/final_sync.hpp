@@ -1,9 +1,8 @@
 #pragma once
-// The last pass of a live failover: a replication pass as steps of the failover's own job. The source is off meanwhile,
-// so it reads no samples.
+// The last pass of a live failover (control/replication/final_pass.hpp) behind the failover's port.
 
 #include "control/failover/ports.hpp"
-#include "control/replication/pass_coordinator.hpp"
+#include "control/replication/collaborators.hpp"
 
 namespace mk::oma {
 
@@ -11,9 +10,7 @@ class PassFinalSync : public failover::FinalSync {
   public:
     explicit PassFinalSync(replication::Collaborators& use) : use_(use) {}
 
-    RecoveryPoint run(const JobId& job, const VmContextId& vm, const std::stop_token& stop) override {
-        return replication::PassCoordinator(use_, job, vm, {.sample = false}).run(stop);
-    }
+    RecoveryPoint run(const JobId& job, const VmContextId& vm, const std::stop_token& stop) override;
     void clean_up(const JobId& job, const VmContextId& vm) override;
     void drop_resumable(const VmContextId& vm) override;
 

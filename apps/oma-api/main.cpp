@@ -14,6 +14,7 @@
 #include "os/file.hpp"
 #include "os/listen_address.hpp"
 #include "os/signals.hpp"
+#include "reconcile_adapters.hpp"
 #include "source_access.hpp"
 #include "transfer_policies.hpp"
 #include "vma_client.hpp"
@@ -22,6 +23,9 @@
 namespace {
 
 using namespace mk;
+
+/// Notes of commands are shown with the failovers that they were sent for.
+constexpr std::chrono::days effects_kept{90};
 
 const std::set<std::string> known_keys = {"listen",
                                           "state_folder",
@@ -36,10 +40,13 @@ const std::set<std::string> known_keys = {"listen",
                                           "vma.appliance",
                                           "volumes.url",
                                           "volumes.token_file",
-                                          "guest.virtio_win",
-                                          "guest.force_emulation",
-                                          "guest.limit_minutes",
-                                          "guest.work_folder"};
+                                          "reconcile.interval_minutes"};
+
+std::set<std::string> all_keys() {
+    auto keys = known_keys;
+    keys.insert(oma::guest_keys().begin(), oma::guest_keys().end());
+    return keys;
+}
 
 /// Everything the service is made of, in the order it is built; taken down in reverse.
 struct Oma {
@@ -48,6 +55,7 @@ struct Oma {
           box(os::read_or_create_key_file(config.require("key_file"))),
           tokens(database, clock),
           ledger(database, clock),
+          effects(database, clock, "oma-api"),
           job_log(database, clock),
           machines(database, job_log, clock),
           credentials(database, box, clock),
@@ -68,11 +76,16 @@ struct Oma {
                    replications, vma,     volumes, policies, policies,        clock},
           replication(pass_use),
           failovers(database, clock),
-          cloud(cloudstack, ledger, failovers),
-          guest(guest_tools(config)),
+          cloud({cloudstack, ledger, effects, failovers, job_log}),
+          guest(oma::guest_tools(config)),
+          boot([this](const CloudMachineId& id, const std::stop_token& stop) { return cloud.find(id, stop); }),
           final_sync(pass_use),
           failover({job_log, ledger, machines, recovery_points, credentials, networks, cloudstack, failovers, volumes,
-                    cloud, guest, boot, vma, final_sync, clock}) {}
+                    cloud, guest, boot, vma, final_sync, clock}),
+          cloud_inventory(cloudstack),
+          cloud_removal(volumes, volumes, cloud),
+          reconcile({database, job_log, ledger, machines, recovery_points, credentials, cloud_inventory, cloud_removal,
+                     vma, clock, reconcile_pacing(config)}) {}
 
     static settings::SourceChoice source_choice(const Config& config) {
         return {.has_address = config.find("vma.url").has_value(), .appliance = config.get("vma.appliance", "")};
@@ -88,13 +101,10 @@ struct Oma {
         return {.url = {}, .token = {}, .control_folder = config.require("tunnel.control_folder")};
     }
 
-    static guest::Tools guest_tools(const Config& config) {
-        guest::Tools tools;
-        tools.virtio_win = config.get("guest.virtio_win", "");
-        tools.force_emulation = config.get("guest.force_emulation", "false") == "true";
-        tools.work_folder = config.get("guest.work_folder", tools.work_folder);
-        tools.limit = std::chrono::minutes{config.number("guest.limit_minutes", tools.limit.count(), 1, 24 * 60)};
-        return tools;
+    static reconcile::Pacing reconcile_pacing(const Config& config) {
+        reconcile::Pacing pacing;
+        pacing.interval = std::chrono::minutes{config.number("reconcile.interval_minutes", 15, 1, 24 * 60)};
+        return pacing;
     }
 
     template <class Peer>
@@ -124,6 +134,7 @@ struct Oma {
     SecretBox box;
     access::TokenService tokens;
     ledger::Ledger ledger;
+    ledger::Effects effects;
     joblog::JobLog job_log;
     machines::MachineRepository machines;
     credentials::CredentialRepository credentials;
@@ -149,6 +160,9 @@ struct Oma {
     oma::BootProbe boot;
     oma::PassFinalSync final_sync;
     failover::FailoverService failover;
+    oma::CloudInventory cloud_inventory;
+    oma::CloudRemoval cloud_removal;
+    reconcile::ReconcileService reconcile;
 };
 
 /// What the routes may call; `oma` and `config` outlive it.
@@ -170,6 +184,8 @@ oma::Services services_of(Oma& oma, const Config& config) {
             oma.failover,
             oma.job_log,
             oma.ledger,
+            oma.effects,
+            oma.reconcile,
             [&oma, &config] {
                 return std::vector<oma::PeerState>{
                     Oma::state_of("vma", oma.source.address(), oma.vma),
@@ -185,12 +201,15 @@ void serve(const Config& config) {
     // The first administrator: a token in a file that only this account can read.
     oma.tokens.register_token("bootstrap", "administrator",
                               os::read_or_create_secret_file(config.require("token_file")));
+    oma.effects.forget_older_than(effects_kept);
     auto services = services_of(oma, config);
     const auto router = oma::make_router(services);
     oma.replication.settle_interrupted();
-    oma.failover.settle_interrupted();
+    oma.failover.resume_interrupted();
+    oma.reconcile.settle_interrupted();
     oma.failover.start_timer();
     oma.replication.start_timer();
+    oma.reconcile.start_timer();
     const auto listen = os::parse_listen_address(config.get("listen", "127.0.0.1:8082"));
     http::Server server({.address = listen.host, .port = listen.port},
                         [&router](const http::ServerRequest& request) { return router.handle(request); });
@@ -198,6 +217,7 @@ void serve(const Config& config) {
     os::notify_ready();
     log::info("signal {}: stopping", os::wait_for_termination());
     server.stop();
+    oma.reconcile.stop();
     oma.failover.stop();
     oma.replication.stop();
 }
@@ -209,6 +229,6 @@ int main(int argc, char** argv) {
         argc, argv,
         {.name = "oma-api",
          .description = "Machines, replication and failover: the service of the OMA appliance.",
-         .known_keys = known_keys,
+         .known_keys = all_keys(),
          .serve = serve});
 }

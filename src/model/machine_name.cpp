@@ -54,6 +54,10 @@ std::string named(std::string_view name) {
 
 }  // namespace
 
+std::string cleaned_machine_name(std::string_view name) {
+    return named(name);
+}
+
 std::string cloud_machine_name(std::string_view name) {
     return cut(named(name), longest_name);
 }

@@ -42,7 +42,7 @@ constexpr words::Table<S, 12> labels{{
     {S::cleanup_required, "Cleanup required"},
 }};
 
-constexpr words::Table<A, 10> actions{{
+constexpr words::Table<A, 11> actions{{
     {A::sync, "sync"},
     {A::full_sync, "full_sync"},
     {A::test_failover, "test_failover"},
@@ -53,6 +53,7 @@ constexpr words::Table<A, 10> actions{{
     {A::cleanup, "cleanup"},
     {A::remove, "remove"},
     {A::verify, "verify"},
+    {A::set_boot_disk, "set_boot_disk"},
 }};
 
 const std::vector<S>& followers(S from) {
@@ -74,29 +75,31 @@ const std::vector<S>& followers(S from) {
          {S::failed_over_live, S::rolling_back, S::ready_for_failover, S::failed, S::cleanup_required}},
         {S::failed_over_live, {S::committed, S::rolling_back}},
         {S::committed, {}},
-        {S::cleanup_required, {S::rolling_back}},
+        {S::cleanup_required, {S::rolling_back, S::discovered}},
     };
     static const std::vector<S> none;
     const auto row = std::find_if(table.begin(), table.end(), [&](const auto& entry) { return entry.first == from; });
     return row == table.end() ? none : row->second;
 }
 
-std::vector<A> permitted(S status) {
+std::vector<A> permitted(S status, const MachineFacts& facts) {
     switch (status) {
         case S::discovered:
-            return {A::sync, A::full_sync, A::remove};
+            return {A::sync, A::full_sync, A::remove, A::set_boot_disk};
         case S::ready_for_failover:
-            return {A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove, A::verify};
+            return {A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove, A::verify, A::set_boot_disk};
         case S::failed:
-            return {A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove};
+            return {A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove, A::set_boot_disk};
         case S::failed_over_test:
-            return {A::finish_test};
+            // Not a full copy: it is for copies that went wrong, and those should not be rehearsed with.
+            return facts.test_on_clones ? std::vector<A>{A::finish_test, A::sync, A::verify}
+                                        : std::vector<A>{A::finish_test};
         case S::failed_over_live:
             return {A::commit, A::go_back};
         case S::committed:
             return {A::remove};
         case S::cleanup_required:
-            return {A::cleanup};
+            return {A::cleanup, A::remove};
         case S::initial_sync:
         case S::replicating:
         case S::failing_over_test:
@@ -117,8 +120,7 @@ Refusal obstacle(S status) {
             return {"a sync is running", "Wait for its end, or stop it: migratekit sync stop VM"};
         case S::failing_over_test:
             return {"a test failover is starting",
-                    "Wait for it, or stop it: migratekit job cancel JOB; what it has changed is rolled back with: "
-                    "migratekit cleanup run VM"};
+                    "Wait for it, or stop it, which rolls it back: migratekit job cancel JOB"};
         case S::failed_over_test:
             return {"a test is running",
                     "Finish the test, which rolls it back: migratekit failover finish VM --verdict VERDICT"};
@@ -126,8 +128,8 @@ Refusal obstacle(S status) {
             return {"a rollback is running", "Wait for its end: migratekit vm watch VM"};
         case S::failing_over_live:
             return {"a live failover is running",
-                    "Wait for it, or stop it: migratekit job cancel JOB; what it has changed is rolled back with: "
-                    "migratekit cleanup run VM"};
+                    "Wait for it, or stop it before its machine is started, which rolls it back: migratekit job "
+                    "cancel JOB"};
         case S::failed_over_live:
             return {"the machine runs in the cloud",
                     "Keep it there: migratekit failover commit VM; or return to the source: migratekit failover back "
@@ -164,8 +166,8 @@ std::string_view to_string(MachineAction action) {
     return words::word_of(actions, action);
 }
 
-std::optional<Refusal> refusal(MachineStatus status, MachineAction action, bool has_recovery_point) {
-    const std::vector<A> allowed = permitted(status);
+std::optional<Refusal> refusal(MachineStatus status, MachineAction action, const MachineFacts& facts) {
+    const std::vector<A> allowed = permitted(status, facts);
     const bool is_failover = action == A::test_failover || action == A::live_failover;
     if (status == S::failed && action == A::verify) {
         // There may be parts of a newer copy than the recovery point: nothing whole to compare.
@@ -174,10 +176,33 @@ std::optional<Refusal> refusal(MachineStatus status, MachineAction action, bool 
     if (std::find(allowed.begin(), allowed.end(), action) == allowed.end()) {
         return obstacle(ends_something(action) && status == S::discovered ? S::ready_for_failover : status);
     }
-    if (is_failover && !has_recovery_point) {
+    if (is_failover && !facts.has_recovery_point) {
         return obstacle(S::discovered);
     }
     return std::nullopt;
+}
+
+Refusal for_machine(Refusal refused, const std::string& name) {
+    static constexpr std::string_view placeholder = " VM";
+    const auto ends_word = [](const std::string& text, std::size_t at) {
+        return at == text.size() || text[at] == ' ' || text[at] == ';' || text[at] == ',';
+    };
+    auto& text = refused.remedy;
+    for (auto at = text.find(placeholder); at != std::string::npos; at = text.find(placeholder, at)) {
+        const auto end = at + placeholder.size();
+        if (ends_word(text, end)) {
+            text.replace(at + 1, placeholder.size() - 1, name);
+            at += name.size();
+        } else {
+            at = end;
+        }
+    }
+    return refused;
+}
+
+MachineStatus beside_a_test(MachineStatus status, MachineAction action, MachineStatus wanted) {
+    const bool is_beside = status == S::failed_over_test && (action == A::sync || action == A::verify);
+    return is_beside ? status : wanted;
 }
 
 bool is_legal(MachineStatus from, MachineStatus to) {

@@ -2,10 +2,12 @@
 // What every failover and rollback needs; owned by apps/oma-api, outlives all runs.
 
 #include <chrono>
+#include <memory>
 
 #include "base/clock.hpp"
 #include "control/credentials/credential_repository.hpp"
 #include "control/failover/failover_repository.hpp"
+#include "control/failover/inspection_cache.hpp"
 #include "control/failover/ports.hpp"
 #include "control/joblog/job_log.hpp"
 #include "control/ledger/ledger.hpp"
@@ -44,6 +46,8 @@ struct Collaborators {
     FinalSync& final_sync;
     const Clock& clock;
     Pacing pacing = {};
+    /// What the preflight saw on the guests' disks.
+    std::shared_ptr<InspectionCache> inspections = std::make_shared<InspectionCache>();
 };
 
 }  // namespace mk::failover

@@ -3,22 +3,21 @@
 #include <algorithm>
 
 #include "base/error.hpp"
-#include "control/failover/ports.hpp"
+#include "base/json_fields.hpp"
 #include "model/machine_name.hpp"
 
 namespace mk::failover {
 
 namespace {
 
-constexpr std::chrono::seconds longest_duration = std::chrono::hours{24 * 30};
-constexpr std::size_t snapshot_name_limit = 255;
-constexpr const char* validation_step = "pre-failover-validation";
+constexpr std::size_t longest_cloud_name = 255;
 
-void check_duration(const char* name, std::chrono::seconds value) {
-    if (value.count() <= 0 || value > longest_duration) {
-        throw Error(ErrorCode::invalid, std::string(name) + " must be between 1 second and 30 days",
-                    {.consequence = "Nothing was changed.", .retry_safe = true});
-    }
+std::string unix_time(Instant when) {
+    return std::to_string(std::chrono::duration_cast<std::chrono::seconds>(when.time_since_epoch()).count());
+}
+
+std::chrono::seconds seconds_or(const Json& json, const char* field, std::chrono::seconds fallback) {
+    return std::chrono::seconds{json::value_or<std::int64_t>(json, field, fallback.count())};
 }
 
 }  // namespace
@@ -35,71 +34,67 @@ std::string_view to_string(BootVerdict verdict) {
     return "failed";
 }
 
-void check_request(const FailoverRequest& request) {
-    check_duration("the boot time limit", request.boot_limit);
-    check_duration("the shutdown time limit", request.shutdown_limit);
-    if (request.test_duration) {
-        check_duration("the test duration", *request.test_duration);
+Json to_json(const FailoverRequest& request) {
+    return {{"live", request.live},
+            {"on_clones", request.on_clones},
+            {"network_ids", request.network_ids},
+            {"addresses", request.addresses},
+            {"keep_mac", request.keep_mac},
+            {"probes", request.boot.probes},
+            {"expected_text", request.boot.text},
+            {"boot_limit_s", request.boot.limit.count()},
+            {"inspect_guest", request.inspect_guest},
+            {"accept_unverified", request.accept_unverified},
+            {"test_duration_s", request.test_duration ? Json(request.test_duration->count()) : Json(nullptr)},
+            {"auto_cleanup", request.auto_cleanup},
+            {"rollback_on_failure", request.rollback_on_failure},
+            {"force_power_off", request.force_power_off},
+            {"shutdown_limit_s", request.shutdown_limit.count()}};
+}
+
+FailoverRequest request_from(const Json& json) {
+    FailoverRequest request;
+    request.live = json::value_or<bool>(json, "live", false);
+    request.on_clones = json::value_or<bool>(json, "on_clones", false);
+    request.network_ids = json::value_or<std::vector<std::string>>(json, "network_ids", {});
+    request.addresses = json::value_or<std::vector<std::string>>(json, "addresses", {});
+    request.keep_mac = json::value_or<bool>(json, "keep_mac", false);
+    request.boot.probes = json::value_or<std::vector<std::string>>(json, "probes", {});
+    request.boot.text = json::value_or<std::string>(json, "expected_text", "");
+    request.boot.limit = seconds_or(json, "boot_limit_s", request.boot.limit);
+    request.inspect_guest = json::value_or<bool>(json, "inspect_guest", true);
+    request.accept_unverified = json::value_or<bool>(json, "accept_unverified", false);
+    if (const auto duration = json::find<std::int64_t>(json, "test_duration_s")) {
+        request.test_duration = std::chrono::seconds{*duration};
     }
+    request.auto_cleanup = json::value_or<bool>(json, "auto_cleanup", false);
+    request.rollback_on_failure = json::value_or<bool>(json, "rollback_on_failure", false);
+    request.force_power_off = json::value_or<bool>(json, "force_power_off", false);
+    request.shutdown_limit = seconds_or(json, "shutdown_limit_s", request.shutdown_limit);
+    return request;
 }
 
-std::vector<joblog::StepPlan> failover_steps(bool live) {
-    std::vector<joblog::StepPlan> steps = {{validation_step, "Check that it can fail over", 1}};
-    if (live) {
-        steps.push_back({"source-shutdown", "Shut the source down", 3});
-        const std::vector<joblog::StepPlan> final_sync = {
-            {"source-check", "Check the source machine", 1}, {"volume-preparation", "Prepare the volumes", 1},
-            {"write-session", "Open the write sessions", 1}, {"copy", "Send the last changes", 6},
-            {"verification", "Verify what arrived", 1},      {"commit", "Commit the recovery point", 1}};
-        steps.insert(steps.end(), final_sync.begin(), final_sync.end());
-    }
-    const std::vector<joblog::StepPlan> rest = {
-        {"volume-detachment", "Detach the volumes", 2},
-        {"multi-volume-snapshot-creation", "Snapshot every volume", 4},
-        {"virtio-injection", "Add VirtIO drivers", 20},
-        {"destination-vm-creation", live ? "Create the machine" : "Create the test machine", 1},
-        {"volume-attachment", "Attach the volumes", 3},
-        {"vm-startup-and-validation", live ? "Start the machine" : "Start the test machine", 8},
-        {record_step, "Record the result", 1}};
-    steps.insert(steps.end(), rest.begin(), rest.end());
-    return steps;
-}
-
-std::vector<joblog::StepPlan> rollback_steps(bool live) {
-    std::vector<joblog::StepPlan> steps = {{"ossea-client-initialization", "Reach CloudStack and the Volume Daemon", 1},
-                                           {"failover-job-retrieval", "Read what the failover left", 1},
-                                           {"test-vm-shutdown", "Stop the machine", 1},
-                                           {"volume-detachment", "Detach the volumes", 1},
-                                           {"cloudstack-snapshot-rollback", "Revert the volumes and verify them", 1},
-                                           {"cloudstack-snapshot-deletion", "Delete the snapshots", 1},
-                                           {"volume-reattachment-to-oma", "Attach the volumes to the appliance", 1},
-                                           {"test-vm-deletion", "Delete the machine", 1},
-                                           {"failover-job-status-update", "Close the failover job", 1}};
-    if (live) {
-        steps.push_back({"source-restart", "Start the source again", 1});
-    }
-    steps.push_back({record_step, "Record the result", 1});
-    return steps;
-}
-
-std::vector<joblog::StepPlan> commit_steps() {
-    return {{"failover-check", "Check the machine in the cloud", 1},
-            {"cloudstack-snapshot-deletion", "Delete the snapshots", 4},
-            {"hand-over", "Hand machine and volumes over", 1},
-            {record_step, "Record the result", 1}};
-}
-
-bool lacks_only_the_record(const joblog::Job& job) {
-    return !job.steps.empty() && std::all_of(job.steps.begin(), job.steps.end(), [](const joblog::Step& step) {
-        return step.name == record_step || step.status == StepStatus::completed || step.status == StepStatus::warning ||
-               step.status == StepStatus::skipped;
-    });
+bool rolls_back_on_failure(const FailoverRequest& request) {
+    return request.rollback_on_failure || (!request.live && request.auto_cleanup);
 }
 
 bool has_touched_something(const joblog::Job& failover) {
-    return std::any_of(failover.steps.begin(), failover.steps.end(), [](const joblog::Step& step) {
-        return step.name != validation_step && step.status != StepStatus::pending;
+    const bool source_was_on = json::value_or<bool>(json::parse(failover.metadata), source_was_running_key, false);
+    return std::any_of(failover.steps.begin(), failover.steps.end(), [&](const joblog::Step& step) {
+        // It only looks until it has noted what it is about to switch off.
+        const bool may_have_changed = step.name != validation_step && (step.name != shutdown_step || source_was_on);
+        return may_have_changed && step.status != StepStatus::pending;
     });
+}
+
+std::string source_bus(const SourceMachine& source, const DiskId& disk) {
+    for (const auto& candidate : source.disks) {
+        if (candidate.id == disk) {
+            const auto& controller = candidate.controller;
+            return controller == "ide" || controller == "sata" || controller == "nvme" ? controller : "scsi";
+        }
+    }
+    return "scsi";
 }
 
 std::vector<machines::MachineDisk> boot_disk_first(std::vector<machines::MachineDisk> disks, const DiskId& boot_disk) {
@@ -110,19 +105,18 @@ std::vector<machines::MachineDisk> boot_disk_first(std::vector<machines::Machine
     return disks;
 }
 
-std::string snapshot_name(bool live, const VmContextId& vm, const VolumeId& volume, Instant now) {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-    const auto name = std::string(live ? "live" : "test") + "-failover-" + vm.value + "-" + volume.value + "-" +
-                      std::to_string(seconds);
-    return name.substr(0, snapshot_name_limit);
+std::string snapshot_name(bool live, const VmContextId& vm, const VolumeId& volume, Instant begun) {
+    const auto name =
+        std::string(live ? "live" : "test") + "-failover-" + vm.value + "-" + volume.value + "-" + unix_time(begun);
+    return name.substr(0, longest_cloud_name);
+}
+
+std::string clone_name(const VmContextId& vm, const DiskId& disk, Instant begun) {
+    return ("test-clone-" + vm.value + "-" + disk.value + "-" + unix_time(begun)).substr(0, longest_cloud_name);
 }
 
 std::string destination_name(bool live, const std::string& vm_name, Instant now) {
-    if (live) {
-        return cloud_machine_name(vm_name);
-    }
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-    return cloud_machine_name(vm_name, "-test-" + std::to_string(seconds));
+    return live ? cloud_machine_name(vm_name) : cloud_machine_name(vm_name, "-test-" + unix_time(now));
 }
 
 }  // namespace mk::failover

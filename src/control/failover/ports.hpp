@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "contracts/vma_api.hpp"
 #include "contracts/volumes_api.hpp"
 #include "model/ids.hpp"
@@ -20,11 +21,8 @@ namespace mk::failover {
 
 using Report = std::function<void(const std::string& detail)>;
 
-struct MachineVolume {
-    VolumeId volume_id;
-    std::string type;  ///< ROOT or DATADISK
-    bool is_replica = false;
-};
+using contracts::MachineVolume;
+using contracts::StagingSpace;
 
 class FailoverVolumes {
   public:
@@ -36,15 +34,33 @@ class FailoverVolumes {
     virtual contracts::Volume attach_as_data(const VolumeId& volume, const CloudMachineId& machine,
                                              const std::stop_token& stop) = 0;
     virtual void detach(const VolumeId& volume, const std::stop_token& stop) = 0;
+    /// The undo of what comes next: Error{conflict} where the storage cannot revert to it (it is removed then).
     virtual contracts::Snapshot create_snapshot(const VolumeId& volume, const std::string& name, const Report& report,
                                                 const std::stop_token& stop) = 0;
+    /// For clones: kept also where the storage cannot revert to it (Snapshot::revertable tells).
+    virtual contracts::Snapshot create_snapshot_for_clones(const VolumeId& volume, const std::string& name,
+                                                           const Report& report, const std::stop_token& stop) = 0;
     virtual void revert_snapshot(const VolumeId& volume, const Report& report, const std::stop_token& stop) = 0;
     virtual void remove_snapshot(const VolumeId& volume, const std::stop_token& stop) = 0;
-    virtual std::vector<contracts::Snapshot> snapshots_of(const VmContextId& vm, const std::stop_token& stop) = 0;
+    /// A volume of its own, made from the ready snapshot of the replica `volume`; found again by `name`, so repeatable.
+    virtual contracts::Volume create_clone(const VolumeId& volume, const std::string& name, const Report& report,
+                                           const std::stop_token& stop) = 0;
+    /// Clones of the machine's replicas that are recorded and not seen gone; volumes_of() does not have them.
+    virtual std::vector<contracts::Volume> clones_of(const VmContextId& vm, const std::stop_token& stop) = 0;
+    /// Of a detached clone; refuses everything that is not a clone. Its absence is seen before this returns.
+    virtual void remove_clone(const VolumeId& clone, const std::stop_token& stop) = 0;
     /// Reads the whole volume back from the device; it must be attached to the appliance.
     virtual std::string digest(const VolumeId& volume, const Report& report, const std::stop_token& stop) = 0;
     virtual void discard_default_root(const CloudMachineId& machine, const std::stop_token& stop) = 0;
     virtual std::vector<MachineVolume> volumes_at(const CloudMachineId& machine, const std::stop_token& stop) = 0;
+    virtual StagingSpace staging(const std::stop_token& stop) = 0;
+};
+
+/// One network card, in the source's order; the first is the default one.
+struct NicOrder {
+    std::string network_id;
+    std::string mac;      ///< empty: CloudStack chooses
+    std::string address;  ///< empty: CloudStack chooses
 };
 
 struct MachineOrder {
@@ -54,13 +70,20 @@ struct MachineOrder {
     int memory_mb = 512;
     std::string firmware;  ///< bios or uefi
     bool secure_boot = false;
-    std::vector<std::string> network_ids;  ///< the first is the default NIC's
+    std::vector<NicOrder> nics;
 };
 
 struct CloudNic {
     std::string network_id;
     std::string network_name;
     std::string ip_address;
+};
+
+/// What a machine and its disks would need, for the check before a failover.
+struct CloudNeeds {
+    MachineOrder machine;
+    std::vector<Bytes> new_volumes;  ///< bytes of each volume that would be made beside the replicas (clones)
+    std::vector<Bytes> snapshots;    ///< bytes of each volume that would be snapshotted
 };
 
 struct CloudMachine {
@@ -85,11 +108,28 @@ class CloudMachines {
     virtual bool destroy(const CloudMachineId& id, const std::stop_token& stop) = 0;
     /// Ids of networks that exist, for the preflight.
     virtual std::vector<std::string> network_ids(const std::stop_token& stop) = 0;
+    /// What speaks against it, as far as this account may see: offering, resource limits, size limits, VM snapshots of
+    /// the appliance's own machine, version. Changes nothing.
+    virtual std::vector<Finding> assess(const CloudNeeds& needs, const std::stop_token& stop) = 0;
+    /// Waits for commands on the machines and volumes of this job that an earlier process sent and did not see the end
+    /// of. Bounded; what cannot be told is left to the state of the objects.
+    virtual void settle(const JobId& job, const std::stop_token& stop) = 0;
 };
 
 struct GuestDisk {
     std::string device_path;  ///< on the appliance
     std::string source_bus;   ///< scsi, sata, ide, nvme: what the guest saw at VMware
+};
+
+/// What is on the disks, seen without changing them.
+struct GuestInspection {
+    bool has_system = false;   ///< an operating system was found
+    std::string family;        ///< linux, windows, other; empty without a system
+    std::string product;       ///< "Debian GNU/Linux 12", for people
+    std::string architecture;  ///< x86_64 ...
+    int boot_disk = -1;        ///< index of the disk that the firmware would start from; -1: not known
+    bool needs_uefi = false;
+    std::vector<Finding> findings;  ///< encryption, hibernation, space, drivers that are missing on the appliance
 };
 
 struct Preparation {
@@ -103,6 +143,9 @@ class GuestPreparation {
     virtual ~GuestPreparation() = default;
     /// Throws Error{unavailable} when the tool is not installed, naming the package.
     virtual void check() = 0;
+    /// Reads the disks (boot disk first) without writing. Takes half a minute; limited and stoppable.
+    virtual GuestInspection inspect(const std::vector<GuestDisk>& disks, const SourceMachine& source,
+                                    const std::stop_token& stop) = 0;
     /// Makes the guest on `disks` (boot disk first) bootable on KVM. Never on the only copy: snapshots must exist.
     virtual Preparation prepare(const std::vector<GuestDisk>& disks, const SourceMachine& source, const Report& log,
                                 const std::stop_token& stop) = 0;
@@ -111,19 +154,34 @@ class GuestPreparation {
 enum class BootVerdict { booted, not_proven, failed };
 std::string_view to_string(BootVerdict verdict);  ///< "booted", "not_proven", "failed"
 
+/// One thing that was seen, or not seen, of a booting machine.
+struct BootObservation {
+    Instant when{};
+    std::string probe;  ///< "cloudstack", "volumes", or the probe as it was asked for
+    bool is_proof = false;
+    std::string text;
+};
+
 struct BootEvidence {
     BootVerdict verdict = BootVerdict::not_proven;
-    std::string text;  ///< what was seen, when and where
+    std::string text;  ///< what was seen, when and where, in one paragraph
+    std::vector<BootObservation> observations;
+};
+
+/// How the boot is to be proven. Every probe must answer.
+struct BootExpectation {
+    std::vector<std::string> probes;  ///< "http:PORT/PATH", "tcp:PORT", "ping"; none: never more than not_proven
+    std::string text;                 ///< what the answer of every http and tcp probe must contain; empty: anything
+    std::chrono::seconds limit{600};
 };
 
 class BootCheck {
   public:
     virtual ~BootCheck() = default;
-    /// `probe`: "http:PORT/PATH", "tcp:PORT" or "" (only CloudStack's state can be seen: never more than not_proven).
-    virtual BootEvidence observe(const CloudMachine& machine, const std::string& probe, std::chrono::seconds limit,
+    virtual BootEvidence observe(const CloudMachine& machine, const BootExpectation& expected,
                                  const std::stop_token& stop) = 0;
     /// Throws Error{invalid} for a probe that makes no sense.
-    virtual void check(const std::string& probe) = 0;
+    virtual void check(const BootExpectation& expected) = 0;
 };
 
 class SourcePower {

@@ -145,6 +145,21 @@ void JobLog::complete_interrupted_step(const JobId& job, const std::string& name
         {{"now", to_ms(clock_.now())}, {"job", job.value}, {"name", name}});
 }
 
+void JobLog::reset_steps(const JobId& job, const std::vector<std::string>& names) {
+    database_->transact([&](db::Session& session) {
+        const auto found = read_job(session, job);
+        if (!found || is_final(found->status)) {
+            throw Error(ErrorCode::internal, "steps of job " + job.value + ", which is not open, were to be repeated");
+        }
+        for (const auto& name : names) {
+            session.execute(
+                "UPDATE job_steps SET status = 'pending', detail = NULL, error_message = NULL, started_ms = NULL,"
+                " completed_ms = NULL WHERE job_id = :job AND step_name = :name",
+                {{"job", job.value}, {"name", name}});
+        }
+    });
+}
+
 void JobLog::set_step(const JobId& job, int order, StepStatus status, const std::string& error) {
     const auto now = to_ms(clock_.now());
     const bool running = status == StepStatus::running;
@@ -216,16 +231,18 @@ JobStatus JobLog::end(db::Session& session, const JobId& job, const Error* error
 }
 
 void JobLog::remember(const JobId& job, const std::string& key, const Json& value) {
-    database_->transact([&](db::Session& session) {
-        const auto row = session.query_one(select_metadata, {{"job", job.value}});
-        if (!row) {
-            throw Error(ErrorCode::not_found, "there is no job " + job.value);
-        }
-        auto metadata = json::parse(row->text("metadata"));
-        metadata[key] = value;
-        session.execute("UPDATE job_tracking SET metadata = :metadata WHERE id = :job",
-                        {{"metadata", json::dump(metadata)}, {"job", job.value}});
-    });
+    database_->transact([&](db::Session& session) { remember(session, job, key, value); });
+}
+
+void JobLog::remember(db::Session& session, const JobId& job, const std::string& key, const Json& value) {
+    const auto row = session.query_one(select_metadata, {{"job", job.value}});
+    if (!row) {
+        throw Error(ErrorCode::not_found, "there is no job " + job.value);
+    }
+    auto metadata = json::parse(row->text("metadata"));
+    metadata[key] = value;
+    session.execute("UPDATE job_tracking SET metadata = :metadata WHERE id = :job",
+                    {{"metadata", json::dump(metadata)}, {"job", job.value}});
 }
 
 Json JobLog::recall(const JobId& job, const std::string& key) const {

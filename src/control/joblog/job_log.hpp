@@ -94,6 +94,9 @@ class JobLog {
     /// After a restart: the step had not ended when the process died, and its effect was found complete.
     void complete_interrupted_step(const JobId& job, const std::string& name);
 
+    /// Sets steps back to pending that have to be done again as a whole, whatever became of them. The job must be open.
+    void reset_steps(const JobId& job, const std::vector<std::string>& names);
+
     /// Ends the job with its worst step; `error` (may be null) is stored as the cause. Steps still pending become
     /// cancelled, or skipped after a success. Idempotent: an ended job stays as it is.
     JobStatus end(const JobId& job, const Error* error = nullptr);
@@ -106,6 +109,7 @@ class JobLog {
     void remember(const JobId& job, const std::string& key, const Json& value);
     Json recall(const JobId& job, const std::string& key) const;
     /// The same inside the caller's transaction, so that what is decided on it stays true.
+    static void remember(db::Session& session, const JobId& job, const std::string& key, const Json& value);
     static Json recall(db::Session& session, const JobId& job, const std::string& key);
 
     void log(const JobId& job, Level level, const std::string& message, std::optional<int> step_order = {});

@@ -49,6 +49,18 @@ void write_status(db::Session& session, const Machine& machine, MachineStatus st
     }
 }
 
+/// Asked only where it decides something.
+MachineFacts facts_of(db::Session& session, const Machine& machine) {
+    MachineFacts facts;
+    if (machine.status == MachineStatus::failed_over_test) {
+        const auto row = session.query_one(
+            "SELECT metadata FROM job_tracking WHERE vm_context_id = :vm AND job_type = :type ORDER BY id DESC LIMIT 1",
+            {{"vm", machine.id.value}, {"type", std::string(to_string(JobType::test_failover))}});
+        facts.test_on_clones = row && json::value_or<bool>(json::parse(row->text("metadata")), on_clones_key, false);
+    }
+    return facts;
+}
+
 std::string free_context_id(db::Session& session, const std::string& wanted) {
     for (int number = 1;; ++number) {
         const auto id = number == 1 ? wanted : wanted + "-" + std::to_string(number);
@@ -231,16 +243,19 @@ JobId MachineRepository::begin(const VmContextId& id, MachineAction action, std:
                          .remedy = "Wait for it (migratekit job wait " + machine.current_job.value + ") or stop it.",
                          .retry_safe = true});
         }
-        if (const auto refused = refusal(machine.status, action)) {
+        if (const auto refused = refusal(machine.status, action, facts_of(session, machine))) {
             throw Error(ErrorCode::conflict, refused->reason,
-                        {.consequence = "Nothing was changed.", .remedy = refused->remedy, .retry_safe = true});
+                        {.consequence = "Nothing was changed.",
+                         .remedy = for_machine(*refused, machine.source.name).remedy,
+                         .retry_safe = true});
         }
         auto metadata = start.metadata.empty() ? Json::object() : json::parse(start.metadata);
         metadata[status_before_key] = to_string(machine.status);
         auto full_start = start;
         full_start.metadata = json::dump(metadata);
         job = job_log_.start(session, full_start);
-        write_status(session, machine, during.value_or(machine.status), "", job, to_ms(clock_.now()));
+        const auto next = beside_a_test(machine.status, action, during.value_or(machine.status));
+        write_status(session, machine, next, "", job, to_ms(clock_.now()));
         if (also) {
             also(session, job);
         }
@@ -280,6 +295,34 @@ JobStatus MachineRepository::end_job(const VmContextId& id, const JobId& job, Ma
     log::info("job={} ended {}{}{}; machine {} is {}", job.value, to_string(outcome), error != nullptr ? ": " : "",
               error != nullptr ? error->full_text() : std::string{}, id.value, to_string(status));
     return outcome;
+}
+
+void MachineRepository::set_boot_disk(const VmContextId& id, const DiskId& disk) {
+    database_->transact([&](db::Session& session) {
+        const auto machine = locked(session, id);
+        const auto refused = refusal(machine.status, MachineAction::set_boot_disk);
+        if (refused || !machine.current_job.empty()) {
+            throw Error(ErrorCode::conflict,
+                        refused ? refused->reason : "a job of the machine is running: " + machine.current_job.value,
+                        {.consequence = "Nothing was changed.",
+                         .remedy = refused ? for_machine(*refused, machine.source.name).remedy
+                                           : "Wait for it: migratekit job wait " + machine.current_job.value,
+                         .retry_safe = true});
+        }
+        const auto is_known = std::any_of(machine.source.disks.begin(), machine.source.disks.end(),
+                                          [&](const SourceDisk& known) { return known.id == disk; });
+        if (!is_known) {
+            throw Error(ErrorCode::invalid, machine.source.name + " has no disk '" + disk.value + "'",
+                        {.consequence = "Nothing was changed.",
+                         .remedy = "Its disks are listed by: migratekit vm show " + machine.source.name,
+                         .retry_safe = true});
+        }
+        session.execute(
+            "UPDATE vm_contexts SET boot_disk_id = :disk, version = version + 1, updated_ms = :now"
+            " WHERE context_id = :id",
+            {{"disk", disk.value}, {"now", to_ms(clock_.now())}, {"id", id.value}});
+        save_disks(session, id, machine.source, disk);
+    });
 }
 
 void MachineRepository::set_last_sync(const VmContextId& id, Instant when) {

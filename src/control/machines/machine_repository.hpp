@@ -18,6 +18,11 @@ namespace mk::machines {
 inline constexpr const char* removal_operation = "remove";
 /// The operation of the job that drops what an interrupted sync kept for too long.
 inline constexpr const char* expiry_operation = "drop-sessions";
+/// The operation of the job that applies a finding of the reconciler.
+inline constexpr const char* reconcile_operation = "reconcile";
+
+/// In the metadata of a test failover's job: it has volumes of its own, so that replication may go on beside it.
+inline constexpr const char* on_clones_key = "on_clones";
 
 /// A comparison of the copy with its source.
 struct Verified {
@@ -52,7 +57,8 @@ class MachineRepository {
     /// The gate: in one transaction checks that `action` is allowed in the machine's state and that no job runs, starts
     /// the job, and moves the machine to `during`; without one it stays in its state. Throws Error{conflict} with the
     /// reason and what to do instead. `also` may write more rows of the same start (job id given) or refuse by
-    /// throwing. The status before is kept in the job's metadata: see status_before().
+    /// throwing. The status before is kept in the job's metadata: see status_before(). What is allowed beside a test on
+    /// clones leaves the machine in the test's state, whatever `during` says; end_job() is to be given beside_a_test().
     JobId begin(const VmContextId& id, MachineAction action, std::optional<MachineStatus> during,
                 const joblog::JobStart& start, const std::function<void(db::Session&, const JobId&)>& also = {});
     /// What the machine was when the job began, for jobs that end without having changed anything.
@@ -64,6 +70,9 @@ class MachineRepository {
     /// that has been removed, or that another job holds, stays as it is.
     JobStatus end_job(const VmContextId& id, const JobId& job, MachineStatus status, const std::string& reason = {},
                       const Error* error = nullptr, const std::function<void(db::Session&)>& also = {});
+    /// Overrides which disk the machine boots from. Throws Error{invalid} for a disk that it has not, Error{conflict}
+    /// while a job runs or a failover is under way.
+    void set_boot_disk(const VmContextId& id, const DiskId& disk);
     void set_last_sync(const VmContextId& id, Instant when);
     /// Nothing: the copy was made anew, and what was found in the old one says nothing of it.
     void set_verified(db::Session& session, const VmContextId& id, const std::optional<Verified>& verified);

@@ -66,6 +66,8 @@ class ReplicaVolumes {
     virtual contracts::Volume attach_to_appliance(const VolumeId& volume, const std::stop_token& stop) = 0;
     virtual void detach(const VolumeId& volume, const std::stop_token& stop) = 0;
     virtual void remove(const VolumeId& volume, const std::stop_token& stop) = 0;
+    /// Of a volume that is to be removed: a failover that could not be taken back left it. No error without one.
+    virtual void remove_snapshot(const VolumeId& volume, const std::stop_token& stop) = 0;
 
     /// With `resume_of` the open session of that job for the volume becomes the new job's, with all that arrived in it.
     virtual contracts::WriteSession open_session(const contracts::OpenWriteSession& request,

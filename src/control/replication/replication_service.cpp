@@ -30,6 +30,15 @@ std::string operation_of(const PassOptions& options) {
     return options.full ? "full-sync" : options.compare ? "compare-sync" : "sync";
 }
 
+/// They are the operator's from now on, and no left-overs.
+void hand_over_volumes(ledger::Ledger& ledger, const VmContextId& vm) {
+    for (const auto& entry : ledger.open_entries(vm)) {
+        if (entry.kind == "volume") {
+            ledger.hand_over(entry.id);
+        }
+    }
+}
+
 Error restarted_during(const std::string& what, Advice advice) {
     return Error(ErrorCode::unavailable, "the OMA service was restarted during this " + what, std::move(advice));
 }
@@ -114,10 +123,15 @@ void ReplicationService::run(const JobId& job, const VmContextId& vm, const Pass
 
 void ReplicationService::succeed(const JobId& job, const VmContextId& vm) {
     runner_.insist(job, [&] {
-        use_.machines.end_job(vm, job, MachineStatus::ready_for_failover, {}, nullptr, [&](db::Session& session) {
+        const auto status = resting(job, MachineStatus::ready_for_failover);
+        use_.machines.end_job(vm, job, status, {}, nullptr, [&](db::Session& session) {
             use_.replications.end(session, job, "completed", "Completed", "");
         });
     });
+}
+
+MachineStatus ReplicationService::resting(const JobId& job, MachineStatus wanted) const {
+    return beside_a_test(use_.machines.status_before(job).value_or(wanted), MachineAction::sync, wanted);
 }
 
 MachineStatus ReplicationService::status_after(const VmContextId& vm, const Error& error) const {
@@ -147,7 +161,8 @@ void ReplicationService::fail(const JobId& job, const VmContextId& vm, const Err
             use_.job_log.log(job, joblog::Level::info, "What arrived is kept: the next sync goes on with it");
         }
         const bool cancelled = error.code() == ErrorCode::cancelled;
-        use_.machines.end_job(vm, job, status_after(vm, error), error.cause(), &error, [&](db::Session& session) {
+        const auto status = resting(job, status_after(vm, error));
+        use_.machines.end_job(vm, job, status, error.cause(), &error, [&](db::Session& session) {
             use_.replications.end(session, job, cancelled ? "cancelled" : "failed", cancelled ? "Stopped" : "Failed",
                                   error.full_text());
         });
@@ -198,7 +213,8 @@ void ReplicationService::conclude_verification(const JobId& job, const VmContext
         const machines::Verified verified{.when = from_ms(json::require<std::int64_t>(found, "snapshot_ms")),
                                           .verdict = json::require<std::string>(found, "verdict"),
                                           .percent = json::require<int>(found, "percent")};
-        use_.machines.end_job(vm, job, MachineStatus::ready_for_failover, {}, nullptr, [&](db::Session& session) {
+        const auto status = resting(job, MachineStatus::ready_for_failover);
+        use_.machines.end_job(vm, job, status, {}, nullptr, [&](db::Session& session) {
             use_.machines.set_verified(session, vm, verified);
             if (verified.verdict != "identical") {
                 use_.machines.set_compare_reason(session, vm, "a verification found differences");
@@ -212,7 +228,8 @@ void ReplicationService::fail_verification(const JobId& job, const VmContextId& 
     runner_.insist(job, [&] {
         clean_up(job, vm);
         const bool cancelled = error.code() == ErrorCode::cancelled;
-        use_.machines.end_job(vm, job, MachineStatus::ready_for_failover, {}, &error, [&](db::Session& session) {
+        const auto status = resting(job, MachineStatus::ready_for_failover);
+        use_.machines.end_job(vm, job, status, {}, &error, [&](db::Session& session) {
             use_.replications.end(session, job, cancelled ? "cancelled" : "failed", cancelled ? "Stopped" : "Failed",
                                   error.full_text());
         });
@@ -232,6 +249,7 @@ bool ReplicationService::remove(const VmContextId& vm, bool keep_volumes, const 
         const bool is_committed = machine && machine->status == MachineStatus::committed;
         if (!is_committed) {
             if (keep_volumes) {
+                require_untouched(job);
                 require_whole_copy(vm);
             }
             drop_resumable(use_, vm);
@@ -239,6 +257,7 @@ bool ReplicationService::remove(const VmContextId& vm, bool keep_volumes, const 
         if (is_committed || keep_volumes) {
             use_.job_log.skip_step(job, deletion_step,
                                    is_committed ? "the volumes belong to the machine in the cloud" : "they are kept");
+            hand_over_volumes(use_.ledger, vm);
         } else {
             use_.job_log.run_step(job, deletion_step, [&](joblog::StepContext& step) { delete_copy(vm, step); });
         }
@@ -248,6 +267,15 @@ bool ReplicationService::remove(const VmContextId& vm, bool keep_volumes, const 
         const auto error = as_error(caught).advised(still_managed(vm));
         fail_removal(job, vm, error);
         throw error;
+    }
+}
+
+void ReplicationService::require_untouched(const JobId& job) const {
+    if (use_.machines.status_before(job) == MachineStatus::cleanup_required) {
+        throw Error(ErrorCode::conflict, "the volumes are what a broken operation left: they would be of no use",
+                    {.consequence = "Nothing was changed.",
+                     .remedy = "Clean up first, or remove the machine without keeping the volumes.",
+                     .retry_safe = true});
     }
 }
 
@@ -282,6 +310,9 @@ void ReplicationService::delete_copy(const VmContextId& vm, joblog::StepContext&
     use_.recovery_points.forget_all(vm);
     std::size_t deleted = 0;
     for (const auto& volume : volumes) {
+        if (volume.snapshot_status != "none") {
+            use_.volumes.remove_snapshot(volume.volume_id, {});
+        }
         use_.volumes.remove(volume.volume_id, {});
         step.detail(std::to_string(++deleted) + " of " + std::to_string(volumes.size()) + " volumes deleted");
     }

@@ -56,7 +56,10 @@ class ReplicationService {
     void fail_verification(const JobId& job, const VmContextId& vm, const Error& error);
     void succeed(const JobId& job, const VmContextId& vm);
     void fail(const JobId& job, const VmContextId& vm, const Error& error);
+    /// `wanted`, unless a test on clones runs: that goes on.
+    MachineStatus resting(const JobId& job, MachineStatus wanted) const;
     MachineStatus status_after(const VmContextId& vm, const Error& error) const;
+    void require_untouched(const JobId& job) const;
     void require_whole_copy(const VmContextId& vm) const;
     void delete_copy(const VmContextId& vm, joblog::StepContext& step);
     void fail_removal(const JobId& job, const VmContextId& vm, const Error& error);

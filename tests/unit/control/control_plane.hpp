@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "base/retry.hpp"
 #include "control/failover/failover_service.hpp"
+#include "control/replication/final_pass.hpp"
 #include "control/replication/kept_sessions.hpp"
 #include "control/replication/pass_cleanup.hpp"
 #include "control/replication/replication_service.hpp"
@@ -26,9 +27,9 @@ class PassAsFinalSync : public failover::FinalSync {
   public:
     explicit PassAsFinalSync(replication::Collaborators& use) : use_(use) {}
     RecoveryPoint run(const JobId& job, const VmContextId& vm, const std::stop_token& stop) override {
-        return replication::PassCoordinator(use_, job, vm, {.sample = false}).run(stop);
+        return replication::run_final_pass(use_, job, vm, stop);
     }
-    void clean_up(const JobId& job, const VmContextId& vm) override { replication::abandon_pass(use_, job, vm); }
+    void clean_up(const JobId& job, const VmContextId& vm) override { replication::abandon_final_pass(use_, job, vm); }
     void drop_resumable(const VmContextId& vm) override { replication::drop_resumable(use_, vm); }
 
   private:
@@ -83,19 +84,49 @@ class ControlPlane : public testing::Test {
         db::migrate(*database, MK_SOURCE_DIR "/migrations");
     }
 
-    /// The process ends, dead or alive, and another one starts and settles.
-    void restart() {
+    /// The process ends, dead or alive.
+    void stop_services() {
         failover->stop();
         replication->stop();
         failover.reset();
         replication.reset();
         faults.revive();
+    }
+    /// Another one starts, settles, and goes on with what was interrupted, until nothing runs any more.
+    void start_services() {
         replication.emplace(pass_use);
         failover.emplace(failover_use);
         replication->settle_interrupted();
-        failover->settle_interrupted();
-        wait_until([&] { return job_log.list({}, true, 10).empty(); }, std::chrono::milliseconds{1},
-                   std::chrono::seconds{60}, {}, "a job was not settled");
+        failover->resume_interrupted();
+        wait_for_quiet();
+    }
+    void restart() {
+        stop_services();
+        start_services();
+    }
+    /// No job runs, and none is about to start by itself.
+    void wait_for_quiet() {
+        const auto is_quiet = [&] {
+            if (!job_log.list({}, true, 10).empty()) {
+                return false;
+            }
+            if (owes_a_rollback()) {
+                failover->roll_back_due();  // as the timer does
+                return false;
+            }
+            return job_log.list({}, true, 10).empty();  // again: the rollback may have begun in between
+        };
+        wait_until(is_quiet, std::chrono::milliseconds{1}, std::chrono::seconds{60}, {}, "a job did not end");
+    }
+    bool owes_a_rollback() const {
+        for (const auto& machine : machines.list()) {
+            const auto latest = failovers.latest(machine.id);
+            if (machine.status == MachineStatus::cleanup_required && latest &&
+                job_log.recall(latest->job_id, failover::rolls_back_key) == true) {
+                return true;
+            }
+        }
+        return false;
     }
     /// Waits for the end of the job or of the process.
     bool survives(const JobId& job) {
@@ -213,6 +244,7 @@ class ControlPlane : public testing::Test {
         const auto point = recovery_points.latest(vm);
         ASSERT_TRUE(point && point->applied);
         ASSERT_EQ(volumes.volumes.size(), point->disks.size());
+        EXPECT_TRUE(volumes.clones.empty());
         for (const auto& disk : point->disks) {
             const auto& volume = volumes.of_disk(disk.disk_id.value);
             EXPECT_EQ(volume.row.vm_id, appliance) << disk.disk_id.value;

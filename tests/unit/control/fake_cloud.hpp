@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/retry.hpp"
 #include "control/failover/ports.hpp"
 #include "unit/control/fake_volumes.hpp"
 
@@ -20,9 +21,20 @@ class FakeCloud : public failover::CloudMachines, public failover::GuestPreparat
     std::vector<failover::MachineOrder> orders;
     std::vector<std::string> networks = {"net-live", "net-test"};
     failover::Preparation preparation{.ready = true, .needs_uefi = false, .text = "VirtIO drivers are in"};
-    failover::BootEvidence evidence{failover::BootVerdict::booted, "HTTP 200"};
+    failover::GuestInspection inspection{.has_system = true,
+                                         .family = "linux",
+                                         .product = "Debian GNU/Linux 12",
+                                         .architecture = "x86_64",
+                                         .boot_disk = 0,
+                                         .needs_uefi = false,
+                                         .findings = {}};
+    std::vector<Finding> assessment;
+    bool prepare_hangs = false;  ///< until it is stopped, and says then that it was killed
+    failover::BootEvidence evidence{failover::BootVerdict::booted, "HTTP 200", {}};
     bool may_expunge = true;
+    bool stop_works = true;
     std::function<void()> on_create;
+    std::function<void()> on_start;
 
     void check(const std::stop_token&) override {
         faults_.call("cloud.check", [] {});
@@ -59,6 +71,9 @@ class FakeCloud : public failover::CloudMachines, public failover::GuestPreparat
     }
     failover::CloudMachine start(const CloudMachineId& id, const std::stop_token&) override {
         return faults_.call("cloud.start", [&] {
+            if (on_start) {
+                on_start();
+            }
             const std::lock_guard lock(mutex_);
             machines.at(id).state = "Running";
             volumes_.modify([&](const FakeVolume& v) { return v.row.vm_id == id; }, "+booted");
@@ -68,14 +83,19 @@ class FakeCloud : public failover::CloudMachines, public failover::GuestPreparat
     void stop(const CloudMachineId& id, const std::stop_token&) override {
         faults_.call("cloud.stop", [&] {
             const std::lock_guard lock(mutex_);
-            machines.at(id).state = "Stopped";
+            if (stop_works) {
+                machines.at(id).state = "Stopped";
+            }
         });
     }
     bool destroy(const CloudMachineId& id, const std::stop_token&) override {
         return faults_.call("cloud.destroy", [&] {
             const std::lock_guard lock(mutex_);
-            std::erase_if(volumes_.volumes,
-                          [&](const auto& v) { return v.second.row.vm_id == id && v.second.row.type == "ROOT"; });
+            const auto is_its_root = [&](const auto& v) {
+                return v.second.row.vm_id == id && v.second.row.type == "ROOT";
+            };
+            std::erase_if(volumes_.volumes, is_its_root);
+            std::erase_if(volumes_.clones, is_its_root);
             if (may_expunge) {
                 machines.erase(id);
                 volumes_.default_roots.erase(id);
@@ -89,13 +109,28 @@ class FakeCloud : public failover::CloudMachines, public failover::GuestPreparat
         return faults_.call("cloud.network_ids", [&] { return networks; });
     }
 
+    std::vector<Finding> assess(const failover::CloudNeeds&, const std::stop_token&) override {
+        return faults_.call("cloud.assess", [&] { return assessment; });
+    }
+    void settle(const JobId&, const std::stop_token&) override {
+        faults_.call("cloud.settle", [] {});
+    }
+
     void check() override {
         faults_.call("guest.check", [] {});
     }
+    failover::GuestInspection inspect(const std::vector<failover::GuestDisk>&, const SourceMachine&,
+                                      const std::stop_token&) override {
+        return faults_.call("guest.inspect", [&] { return inspection; });
+    }
     failover::Preparation prepare(const std::vector<failover::GuestDisk>& disks, const SourceMachine&,
-                                  const failover::Report& log, const std::stop_token&) override {
+                                  const failover::Report& log, const std::stop_token& stop) override {
         return faults_.call("guest.prepare", [&] {
             log("converting");
+            if (prepare_hangs) {
+                pause(std::chrono::minutes{1}, stop);
+                throw Error(ErrorCode::external, "virt-v2v-in-place was killed");
+            }
             volumes_.modify(
                 [&](const FakeVolume& v) {
                     return std::any_of(disks.begin(), disks.end(), [&](const auto& d) {
@@ -107,14 +142,16 @@ class FakeCloud : public failover::CloudMachines, public failover::GuestPreparat
         });
     }
 
-    failover::BootEvidence observe(const failover::CloudMachine&, const std::string&, std::chrono::seconds,
+    failover::BootEvidence observe(const failover::CloudMachine&, const failover::BootExpectation&,
                                    const std::stop_token&) override {
         return faults_.call("boot.observe", [&] { return evidence; });
     }
-    void check(const std::string& probe) override {
+    void check(const failover::BootExpectation& expected) override {
         faults_.call("boot.check", [&] {
-            if (probe == "nonsense") {
-                throw Error(ErrorCode::invalid, "'nonsense' is not a probe");
+            for (const auto& probe : expected.probes) {
+                if (probe == "nonsense") {
+                    throw Error(ErrorCode::invalid, "'nonsense' is not a probe");
+                }
             }
         });
     }

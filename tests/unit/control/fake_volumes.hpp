@@ -34,8 +34,10 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
 
     // What tests look at and prepare; only while no job runs.
     std::map<VolumeId, FakeVolume> volumes;
+    std::map<VolumeId, FakeVolume> clones;
     std::map<std::string, FakeSession> sessions;
     std::map<CloudMachineId, VolumeId> default_roots;  ///< by machine, until discarded
+    bool storage_reverts = true;
     std::string snapshot_fate;  ///< "failed" or "creating": what the next snapshot becomes, with an error
     bool verify_finds_difference = false;
     std::function<void()> on_remove;  ///< runs before a volume is deleted
@@ -68,9 +70,11 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     /// What a guest or a conversion does to the volumes that it has.
     void modify(const std::function<bool(const FakeVolume&)>& which, const std::string& change) {
         const std::lock_guard lock(mutex_);
-        for (auto& [id, volume] : volumes) {
-            if (which(volume)) {
-                volume.content += change;
+        for (auto* const group : {&volumes, &clones}) {
+            for (auto& [id, volume] : *group) {
+                if (which(volume)) {
+                    volume.content += change;
+                }
             }
         }
     }
@@ -140,7 +144,7 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
         faults_.call("detach", [&] {
             const std::lock_guard lock(mutex_);
             require_no_session(id);
-            auto& row = volumes.at(id).row;
+            auto& row = volume_at(id).row;
             row.vm_id.reset();
             row.operation_mode.clear();
             row.device_path.clear();
@@ -257,26 +261,68 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
 
     contracts::Snapshot create_snapshot(const VolumeId& id, const std::string& name, const failover::Report&,
                                         const std::stop_token&) override {
-        return faults_.call("create_snapshot", [&] {
+        return take_snapshot(id, name, true);
+    }
+    contracts::Snapshot create_snapshot_for_clones(const VolumeId& id, const std::string& name, const failover::Report&,
+                                                   const std::stop_token&) override {
+        return take_snapshot(id, name, false);
+    }
+    contracts::Volume create_clone(const VolumeId& id, const std::string& name, const failover::Report&,
+                                   const std::stop_token&) override {
+        return faults_.call("create_clone", [&] {
             const std::lock_guard lock(mutex_);
-            auto& volume = volumes.at(id);
-            require_detached(volume);
-            if (volume.row.snapshot_status != "none" && volume.row.snapshot_status != "failed") {
-                throw Error(ErrorCode::conflict, "the volume has a snapshot already");
+            const auto& replica = volumes.at(id);
+            if (replica.row.snapshot_status != "ready" && replica.row.snapshot_status != "rollback_complete") {
+                throw Error(ErrorCode::conflict, "no snapshot that is ready");
             }
-            volume.snapshot_name = name;
-            if (!snapshot_fate.empty()) {
-                volume.row.snapshot_status = std::exchange(snapshot_fate, "");
-                throw Error(ErrorCode::external, "CloudStack could not complete the snapshot");
+            const VolumeId clone_id{"clone-of-" + id.value};
+            const auto [entry, is_new] = clones.try_emplace(clone_id);
+            auto& clone = entry->second;
+            if (is_new) {
+                clone.row = replica.row;
+                clone.row.volume_id = clone_id;
+                clone.row.name = name;
+                clone.row.vm_id.reset();
+                clone.row.operation_mode.clear();
+                clone.row.device_path.clear();
+                clone.row.snapshot_status = "none";
+                clone.row.clone_of = id;
+                clone.content = replica.snapshot_content;
+            } else if (clone.row.name != name) {
+                throw Error(ErrorCode::conflict, "a clone of an earlier test is left");
             }
-            volume.snapshot_content = volume.content;
-            volume.row.snapshot_status = "ready";
-            return contracts::Snapshot{.volume_id = id,
-                                       .snapshot_id = CloudSnapshotId{"snap-" + id.value},
-                                       .snapshot_name = name,
-                                       .status = "ready",
-                                       .created_at_ms = 0,
-                                       .revertable = true};
+            return clone.row;
+        });
+    }
+    std::vector<contracts::Volume> clones_of(const VmContextId& vm, const std::stop_token&) override {
+        return faults_.call("clones_of", [&] {
+            const std::lock_guard lock(mutex_);
+            std::vector<contracts::Volume> found;
+            for (const auto& [id, clone] : clones) {
+                if (clone.row.vm_context_id == vm) {
+                    found.push_back(clone.row);
+                }
+            }
+            return found;
+        });
+    }
+    void remove_clone(const VolumeId& id, const std::stop_token&) override {
+        faults_.call("remove_clone", [&] {
+            const std::lock_guard lock(mutex_);
+            if (volumes.contains(id)) {
+                throw Error(ErrorCode::conflict, "the volume is no clone");
+            }
+            const auto found = clones.find(id);
+            if (found != clones.end() && found->second.row.vm_id) {
+                throw Error(ErrorCode::conflict, "the clone is attached");
+            }
+            clones.erase(id);
+        });
+    }
+    failover::StagingSpace staging(const std::stop_token&) override {
+        return faults_.call("staging", [] {
+            return failover::StagingSpace{
+                .total_bytes = 100 * GiB, .free_bytes = 90 * GiB, .reserved_bytes = 0, .available_bytes = 90 * GiB};
         });
     }
     void revert_snapshot(const VolumeId& id, const failover::Report&, const std::stop_token&) override {
@@ -295,18 +341,20 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
         faults_.call("remove_snapshot", [&] {
             const std::lock_guard lock(mutex_);
             auto& volume = volumes.at(id);
+            const bool has_clone = std::any_of(clones.begin(), clones.end(),
+                                               [&](const auto& clone) { return clone.second.row.clone_of == id; });
+            if (has_clone) {
+                throw Error(ErrorCode::conflict, "clones of the snapshot exist");
+            }
             volume.row.snapshot_status = "none";
             volume.snapshot_name.clear();
             volume.snapshot_content.clear();
         });
     }
-    std::vector<contracts::Snapshot> snapshots_of(const VmContextId&, const std::stop_token&) override {
-        throw Error(ErrorCode::internal, "not asked for by the code under test");
-    }
     std::string digest(const VolumeId& id, const failover::Report&, const std::stop_token&) override {
         return faults_.call("digest", [&] {
             const std::lock_guard lock(mutex_);
-            const auto& volume = volumes.at(id);
+            const auto& volume = volume_at(id);
             if (volume.row.vm_id != appliance) {
                 throw Error(ErrorCode::conflict, "the volume is not attached to the appliance");
             }
@@ -324,11 +372,16 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
             const std::lock_guard lock(mutex_);
             std::vector<failover::MachineVolume> found;
             if (default_roots.contains(machine)) {
-                found.push_back({default_roots.at(machine), "ROOT", false});
+                found.push_back({.volume_id = default_roots.at(machine), .type = "ROOT"});
             }
             for (const auto& [id, volume] : volumes) {
                 if (volume.row.vm_id == machine) {
-                    found.push_back({id, volume.row.type, true});
+                    found.push_back({.volume_id = id, .type = volume.row.type, .is_replica = true});
+                }
+            }
+            for (const auto& [id, clone] : clones) {
+                if (clone.row.vm_id == machine) {
+                    found.push_back({.volume_id = id, .type = clone.row.type, .is_clone = true});
                 }
             }
             return found;
@@ -336,6 +389,45 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     }
 
   private:
+    FakeVolume& volume_at(const VolumeId& id) {
+        const auto clone = clones.find(id);
+        return clone == clones.end() ? volumes.at(id) : clone->second;
+    }
+    contracts::Snapshot take_snapshot(const VolumeId& id, const std::string& name, bool must_revert) {
+        return faults_.call("create_snapshot", [&] {
+            const std::lock_guard lock(mutex_);
+            auto& volume = volumes.at(id);
+            require_detached(volume);
+            const bool is_done =
+                volume.row.snapshot_status == "ready" || volume.row.snapshot_status == "rollback_complete";
+            if (is_done && volume.snapshot_name == name) {
+                return snapshot_of(volume);
+            }
+            if (volume.row.snapshot_status != "none" && volume.row.snapshot_status != "failed" &&
+                volume.snapshot_name != name) {
+                throw Error(ErrorCode::conflict, "the volume has a snapshot already");
+            }
+            if (!storage_reverts && must_revert) {
+                throw Error(ErrorCode::conflict, "the storage cannot revert to a snapshot");
+            }
+            volume.snapshot_name = name;
+            if (!snapshot_fate.empty()) {
+                volume.row.snapshot_status = std::exchange(snapshot_fate, "");
+                throw Error(ErrorCode::external, "CloudStack could not complete the snapshot");
+            }
+            volume.snapshot_content = volume.content;
+            volume.row.snapshot_status = "ready";
+            return snapshot_of(volume);
+        });
+    }
+    contracts::Snapshot snapshot_of(const FakeVolume& volume) const {
+        return {.volume_id = volume.row.volume_id,
+                .snapshot_id = CloudSnapshotId{"snap-" + volume.row.volume_id.value},
+                .snapshot_name = volume.snapshot_name,
+                .status = volume.row.snapshot_status,
+                .created_at_ms = 0,
+                .revertable = storage_reverts};
+    }
     FakeSession& session_at(const std::string& uri) {
         auto& session = sessions.at(uri.substr(uri.find_last_of(":/") + 1));
         if (session.row.state != "open") {
@@ -346,7 +438,7 @@ class FakeVolumes : public replication::ReplicaVolumes, public failover::Failove
     contracts::Volume attach(const VolumeId& id, const CloudMachineId& machine, const std::string& mode,
                              const std::string& type) {
         const std::lock_guard lock(mutex_);
-        auto& row = volumes.at(id).row;
+        auto& row = volume_at(id).row;
         if (row.vm_id && *row.vm_id != machine) {
             throw Error(ErrorCode::conflict, "the volume is attached to " + row.vm_id->value);
         }

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -31,6 +32,12 @@ class Faults {
         const std::lock_guard lock(mutex_);
         broken_.insert(name);
         code_ = code;
+    }
+    /// Runs `work` once, before the n-th call from now on.
+    void at_call(int n, std::function<void()> work) {
+        const std::lock_guard lock(mutex_);
+        work_countdown_ = n;
+        work_ = std::move(work);
     }
     /// The process dies before the n-th effect from now on: a call through a port or a write to the database.
     void kill_at(int n) {
@@ -83,6 +90,7 @@ class Faults {
         const std::lock_guard lock(mutex_);
         broken_.clear();
         countdown_ = 0;
+        work_countdown_ = 0;
         writes_left_ = 0;
         code_ = ErrorCode::unavailable;
     }
@@ -103,6 +111,9 @@ class Faults {
     /// To be called by every fake, around the effect.
     template <class Effect>
     auto call(const std::string& name, Effect&& effect) {
+        if (const auto work = due_work()) {
+            work();
+        }
         const auto fails = note(name);
         if (fails == Moment::before) {
             throw Error(code_, name + " failed on purpose");
@@ -118,6 +129,10 @@ class Faults {
     }
 
   private:
+    std::function<void()> due_work() {
+        const std::lock_guard lock(mutex_);
+        return work_countdown_ > 0 && --work_countdown_ == 0 ? std::exchange(work_, {}) : std::function<void()>{};
+    }
     std::optional<Moment> note(const std::string& name) {
         const std::lock_guard lock(mutex_);
         effect_locked();
@@ -150,6 +165,8 @@ class Faults {
 
     mutable std::mutex mutex_;
     int countdown_ = 0;
+    int work_countdown_ = 0;
+    std::function<void()> work_;
     int effects_left_ = 0;
     int refused_writes_ = 0;
     int writes_left_ = 0;

@@ -43,6 +43,22 @@ TEST_F(JobLogTest, StepIsWrittenAsRunningBeforeItsBody) {
     EXPECT_EQ(step_status(job, "one"), StepStatus::completed);
 }
 
+TEST_F(JobLogTest, StepsThatAreResetAreRunAgainUntilTheJobHasEnded) {
+    const auto job = start();
+    succeed(job, "one");
+    fail(job, "two");
+    job_log.reset_steps(job, {"one", "two"});
+    EXPECT_EQ(step_status(job, "one"), StepStatus::pending);
+    EXPECT_EQ(step_status(job, "two"), StepStatus::pending);
+    int runs = 0;
+    job_log.run_step(job, "one", [&](StepContext&) { ++runs; });
+    succeed(job, "two");
+    EXPECT_EQ(runs, 1);
+    EXPECT_EQ(job_log.end(job), JobStatus::completed);
+    EXPECT_EQ(test::code_of([&] { job_log.reset_steps(job, {"one"}); }), ErrorCode::internal);
+    EXPECT_EQ(step_status(job, "one"), StepStatus::completed);
+}
+
 TEST_F(JobLogTest, WorstStepIsTheOutcome) {
     const auto warned = start();
     job_log.run_step(warned, "one", [](StepContext& step) { step.finish_with_warning("not proven"); });

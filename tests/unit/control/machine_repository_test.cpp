@@ -107,7 +107,8 @@ TEST_F(MachinesTest, GateRefusesWhatTheTableRefusesInEveryState) {
             if (const auto refused = refusal(state, action)) {
                 const auto error = test::error_of([&] { begin(vm, action, during); });
                 EXPECT_EQ(error.cause(), refused->reason);
-                EXPECT_EQ(error.advice().remedy, refused->remedy);
+                EXPECT_EQ(error.advice().remedy, for_machine(*refused, machines.find(vm)->source.name).remedy);
+                EXPECT_EQ(error.advice().remedy.find(" VM"), std::string::npos);
                 EXPECT_EQ(status(vm), state);
             } else {
                 const auto job = begin(vm, action, during);

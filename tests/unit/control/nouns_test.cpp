@@ -69,13 +69,15 @@ TEST_F(NounsTest, LedgerClosesByObjectOrNameOfTheSameKindOnly) {
     EXPECT_EQ(code_of([&] { ledger.confirm("none", "object"); }), ErrorCode::internal);
 }
 
-TEST_F(NounsTest, LedgerStrikesOutWhatWasHandedOverAndNothingElse) {
+TEST_F(NounsTest, LedgerKeepsWhatWasHandedOverAsTheOperators) {
     const auto theirs = ledger.intend(ledger::Site::target, "machine", "web", vm, job);
     const auto ours = ledger.intend(ledger::Site::target, "machine", "web-test", vm, job);
     ledger.hand_over(theirs);
     ledger.hand_over(theirs);
     ASSERT_EQ(ledger.open_entries().size(), 1U);
     EXPECT_EQ(ledger.open_entries().front().id, ours);
+    ASSERT_EQ(ledger.handed_over_entries().size(), 1U);
+    EXPECT_EQ(ledger.handed_over_entries().front().id, theirs);
     EXPECT_NE(ledger.intend(ledger::Site::target, "machine", "web", vm, job), theirs);
 }
 

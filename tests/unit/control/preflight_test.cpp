@@ -1,35 +1,10 @@
 #include "control/failover/preflight.hpp"
 
 #include "control/replication/source_changes.hpp"
-#include "unit/control/control_plane.hpp"
+#include "unit/control/preflight_fixture.hpp"
 
 namespace mk::failover {
 namespace {
-
-class PreflightTest : public test::ControlPlane {
-  protected:
-    /// Code and severity of everything that was found; notes left out.
-    std::map<std::string, Severity> findings(const FailoverRequest& request) {
-        std::map<std::string, Severity> found;
-        for (const auto& finding : failover->check(vm, request).findings) {
-            if (finding.severity != Severity::note) {
-                found[finding.code] = finding.severity;
-            }
-        }
-        return found;
-    }
-    std::map<std::string, Severity> findings(bool live = false) { return findings(request(live)); }
-    static FailoverRequest request(bool live) {
-        FailoverRequest request;
-        request.live = live;
-        request.probe = "http:80/";
-        return request;
-    }
-    using Found = std::map<std::string, Severity>;
-    static Found blocker(const std::string& code) { return {{code, Severity::blocker}}; }
-
-    VmContextId vm = add_replicated_machine();
-};
 
 TEST_F(PreflightTest, MachineThatCanFailOverHasNothingAgainstIt) {
     EXPECT_EQ(findings(false), Found{});
@@ -37,25 +12,6 @@ TEST_F(PreflightTest, MachineThatCanFailOverHasNothingAgainstIt) {
     EXPECT_EQ(failover->check(vm, request(false)).network_ids, std::vector<std::string>{"net-test"});
     EXPECT_EQ(failover->check(vm, request(true)).network_ids, std::vector<std::string>{"net-live"});
     expect_at_rest(vm);
-}
-
-TEST_F(PreflightTest, MappingDecidesOverTheDefaultAndTheRequestOverBoth) {
-    cloud.networks.push_back("mapped");
-    networks.save({"VM Network", "", "", "mapped", "Mapped"});
-    EXPECT_EQ(failover->check(vm, request(false)).network_ids, std::vector<std::string>{"mapped"});
-    auto chosen = request(false);
-    chosen.network_ids = {"net-live", "net-test"};
-    EXPECT_EQ(failover->check(vm, chosen).network_ids, chosen.network_ids);
-}
-
-TEST_F(PreflightTest, NetworksMustBeChosenAndExist) {
-    auto unknown = request(false);
-    unknown.network_ids = {"net-none"};
-    EXPECT_EQ(findings(unknown), blocker("unknown_network"));
-    auto without = settings();
-    without.test_network_id.clear();
-    cloudstack.save(without);
-    EXPECT_EQ(findings(), blocker("unmapped_network"));
 }
 
 TEST_F(PreflightTest, MachineWithoutARecoveryPointCannotFailOver) {
@@ -99,10 +55,11 @@ TEST_F(PreflightTest, VolumesMustBeThereFreeAndWithoutSnapshot) {
 }
 
 TEST_F(PreflightTest, WhatCannotBeCheckedIsABlocker) {
-    const std::map<std::string, std::string> codes = {{"volumes_of", "volume_daemon"},
-                                                      {"cloud.check", "cloudstack"},
-                                                      {"guest.check", "guest_tools"},
-                                                      {"boot.check", "probe"}};
+    const std::map<std::string, std::string> codes = {
+        {"volumes_of", "volume_daemon"}, {"clones_of", "volume_daemon"},
+        {"cloud.check", "cloudstack"},   {"cloud.network_ids", "cloudstack"},
+        {"cloud.assess", "capacity"},    {"guest.check", "guest_tools"},
+        {"boot.check", "probe"}};
     for (const auto& [call, code] : codes) {
         faults.break_call(call);
         EXPECT_EQ(findings(), blocker(code));
@@ -110,11 +67,14 @@ TEST_F(PreflightTest, WhatCannotBeCheckedIsABlocker) {
     }
     faults.break_call("power:state");
     EXPECT_EQ(findings(true), blocker("source_power"));
+    faults.mend();
+    faults.break_call("staging");
+    EXPECT_EQ(findings(true), blocker("staging"));
 }
 
 TEST_F(PreflightTest, MissingProbeIsAWarning) {
     auto without = request(false);
-    without.probe.clear();
+    without.boot.probes.clear();
     EXPECT_EQ(findings(without), (Found{{"no_probe", Severity::warning}}));
 }
 
@@ -125,24 +85,116 @@ TEST_F(PreflightTest, SourceThatCannotBeShutDownCleanlyNeedsPermission) {
     EXPECT_EQ(findings(true), blocker("source_not_running"));
     auto forced = request(true);
     forced.force_power_off = true;
-    EXPECT_EQ(findings(forced), Found{});
+    EXPECT_EQ(findings(forced), warning("hard_power_off"));
     source.machine.power_state = "poweredOff";
     EXPECT_EQ(findings(true), Found{});
 }
 
-TEST_F(PreflightTest, NameThatIsTakenIsSeenBeforeTheSourceIsShutDown) {
-    cloud.machines[CloudMachineId{"theirs"}] = {CloudMachineId{"theirs"}, "web-01", "Running", {}};
-    EXPECT_EQ(findings(true), blocker("name_taken"));
-    EXPECT_EQ(outcome(failover->start(vm, request(true), "test")), JobStatus::failed);
-    EXPECT_EQ(source.machine.power_state, "poweredOn");
-    EXPECT_EQ(status(vm), MachineStatus::ready_for_failover);
-    EXPECT_EQ(findings(false), Found{});
+TEST_F(PreflightTest, FindingsComeInTheOrderInWhichTheyAreRead) {
+    std::vector<std::string> codes;
+    for (const auto& finding : failover->check(vm, request(true)).findings) {
+        codes.push_back(finding.code);
+    }
+    const std::vector<std::string> wanted = {"state",        "recovery_point", "verification", "volumes",
+                                             "source_power", "staging",        "name",         "boot_disk",
+                                             "guest_system", "probes"};
+    EXPECT_EQ(codes, wanted);
 }
 
-TEST_F(PreflightTest, NameThatCloudStackCannotTakeIsABlocker) {
-    auto renamed = test::a_machine("\xe6\x97\xa5");
-    machines.update_source(vm, renamed);
-    EXPECT_EQ(findings(), blocker("name"));
+TEST_F(PreflightTest, EveryBlockerHasARemedy) {
+    auto hopeless = request(true);
+    hopeless.network_ids = {"net-none"};
+    volumes.volumes.clear();
+    source.machine.tools_running = false;
+    machines.update_source(vm, test::a_machine(std::string(64, 'a')));
+    int blockers = 0;
+    for (const auto& finding : failover->check(vm, hopeless).findings) {
+        if (finding.severity == Severity::blocker) {
+            ++blockers;
+            EXPECT_FALSE(finding.remedy.empty()) << finding.code;
+        }
+    }
+    EXPECT_GE(blockers, 4);
+}
+
+TEST_F(PreflightTest, JobThatRunsIsABlockerWhenAskedAlone) {
+    const joblog::JobStart start{.type = JobType::migration,
+                                 .operation = "sync",
+                                 .owner = "test",
+                                 .vm_context_id = vm,
+                                 .metadata = "{}",
+                                 .steps = {{"copy", "Copy", 1}}};
+    const auto job = machines.begin(vm, MachineAction::sync, {}, start);
+    const auto result = failover->check(vm, request(false));
+    EXPECT_FALSE(result.passed());
+    EXPECT_EQ(result.findings.front().code, "job_running");
+    EXPECT_NE(result.findings.front().remedy.find(job.value), std::string::npos);
+    // What the job may be writing to is not looked at.
+    EXPECT_NE(text_of("not_inspected", request(false)).find("job"), std::string::npos);
+    machines.end_job(vm, job, MachineStatus::ready_for_failover);
+}
+
+TEST_F(PreflightTest, PointOfYesterdayIsAWarningForATestOnly) {
+    clock.advance(std::chrono::hours{24});
+    EXPECT_EQ(findings(false), Found{});
+    clock.advance(std::chrono::seconds{1});
+    EXPECT_EQ(findings(false), warning("recovery_point_old"));
+    EXPECT_EQ(findings(true), Found{});
+    EXPECT_NE(text_of("recovery_point_old", request(true)).find("final sync"), std::string::npos);
+}
+
+TEST_F(PreflightTest, CopyThatIsKnownToDifferNeedsSomebodyWhoAnswersForIt) {
+    EXPECT_NE(text_of("verification", request(false)).find("Never"), std::string::npos);
+    set_verified("identical");
+    EXPECT_NE(text_of("verification", request(false)).find("identical"), std::string::npos);
+    set_verified("differs");
+    EXPECT_EQ(findings(), blocker("copy_differs"));
+    auto accepted = request(false);
+    accepted.accept_unverified = true;
+    EXPECT_EQ(findings(accepted), warning("copy_differs"));
+    set_verified("identical");
+    machines.set_compare_reason(vm, "change tracking missed 4096 bytes");
+    EXPECT_EQ(findings(), blocker("copy_doubtful"));
+    EXPECT_EQ(findings(accepted), warning("copy_doubtful"));
+}
+
+TEST_F(PreflightTest, WhoAcceptedADoubtfulCopyIsInTheLog) {
+    set_verified("differs");
+    EXPECT_EQ(outcome(failover->start(vm, request(false), "mary")), JobStatus::failed);
+    expect_at_rest(vm);
+    auto accepted = request(false);
+    accepted.accept_unverified = true;
+    const auto job = failover->start(vm, accepted, "mary");
+    outcome(job);
+    EXPECT_TRUE(has_logged(job, "accepted with --accept-unverified by mary"));
+}
+
+TEST_F(PreflightTest, TornPointCanBeAccepted) {
+    faults.break_call("commit");
+    sync(vm);
+    faults.mend();
+    auto accepted = request(false);
+    accepted.accept_unverified = true;
+    EXPECT_EQ(findings(accepted), warning("recovery_point_not_applied"));
+    accepted.live = true;  // its final sync needs a whole one
+    EXPECT_EQ(findings(accepted), blocker("recovery_point_not_applied"));
+}
+
+TEST_F(PreflightTest, ClonesOfAnEarlierTestAreABlocker) {
+    auto& clone = volumes.clones[VolumeId{"clone-1"}];
+    clone.row.volume_id = VolumeId{"clone-1"};
+    clone.row.vm_context_id = vm;
+    clone.row.name = "test-clone-1";
+    EXPECT_EQ(findings(), blocker("clone_left"));
+}
+
+TEST_F(PreflightTest, ForecastIsPartOfTheAnswer) {
+    const auto live = failover->check(vm, request(true)).forecast;
+    ASSERT_TRUE(live);
+    EXPECT_TRUE(live->live);
+    EXPECT_GT(live->likely.count(), 0);
+    EXPECT_GE(live->at_most, live->likely);
+    EXPECT_FALSE(failover->check(vm, request(false)).forecast->live);
 }
 
 TEST(FailoverPlan, BootDiskComesFirstAndTheOthersKeepTheirOrder) {

@@ -17,13 +17,14 @@ const std::vector<S> all_statuses{S::discovered,         S::initial_sync, S::rep
                                   S::ready_for_failover, S::failed,       S::failing_over_test,
                                   S::failed_over_test,   S::rolling_back, S::failing_over_live,
                                   S::failed_over_live,   S::committed,    S::cleanup_required};
-const std::vector<A> all_actions{A::sync,   A::full_sync, A::test_failover, A::finish_test, A::live_failover,
-                                 A::commit, A::go_back,   A::cleanup,       A::remove,      A::verify};
+const std::vector<A> all_actions{A::sync,          A::full_sync, A::test_failover, A::finish_test,
+                                 A::live_failover, A::commit,    A::go_back,       A::cleanup,
+                                 A::remove,        A::verify,    A::set_boot_disk};
 
-std::set<A> allowed(S status, bool has_recovery_point = true) {
+std::set<A> allowed(S status, const MachineFacts& facts = {}) {
     std::set<A> out;
     for (const A action : all_actions) {
-        if (!refusal(status, action, has_recovery_point)) {
+        if (!refusal(status, action, facts)) {
             out.insert(action);
         }
     }
@@ -43,13 +44,13 @@ TEST(MachineStatus, WordsGoBothWays) {
 }
 
 TEST(MachineStatus, AllowsWhatTheTableSays) {
-    const std::set<A> syncs{A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove};
-    EXPECT_EQ(allowed(S::discovered), (std::set<A>{A::sync, A::full_sync, A::remove}));
-    EXPECT_EQ(allowed(S::ready_for_failover),
-              (std::set<A>{A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove, A::verify}));
+    const std::set<A> syncs{A::sync, A::full_sync, A::test_failover, A::live_failover, A::remove, A::set_boot_disk};
+    EXPECT_EQ(allowed(S::discovered), (std::set<A>{A::sync, A::full_sync, A::remove, A::set_boot_disk}));
+    EXPECT_EQ(allowed(S::ready_for_failover), (std::set<A>{A::sync, A::full_sync, A::test_failover, A::live_failover,
+                                                           A::remove, A::verify, A::set_boot_disk}));
     EXPECT_EQ(allowed(S::failed), syncs);
     EXPECT_EQ(allowed(S::failed_over_test), (std::set<A>{A::finish_test}));
-    EXPECT_EQ(allowed(S::cleanup_required), (std::set<A>{A::cleanup}));
+    EXPECT_EQ(allowed(S::cleanup_required), (std::set<A>{A::cleanup, A::remove}));
     EXPECT_EQ(allowed(S::failed_over_live), (std::set<A>{A::commit, A::go_back}));
     EXPECT_EQ(allowed(S::committed), (std::set<A>{A::remove}));
     for (const S busy :
@@ -59,10 +60,25 @@ TEST(MachineStatus, AllowsWhatTheTableSays) {
 }
 
 TEST(MachineStatus, AFailoverNeedsARecoveryPoint) {
-    EXPECT_EQ(allowed(S::failed, false), (std::set<A>{A::sync, A::full_sync, A::remove}));
-    EXPECT_EQ(allowed(S::failed, true).count(A::test_failover), 1U);
-    EXPECT_NE(refusal(S::failed, A::live_failover, false)->reason.find("recovery point"), std::string::npos);
-    EXPECT_NE(refusal(S::failed, A::live_failover, false)->remedy.find("sync start"), std::string::npos);
+    const MachineFacts without{.has_recovery_point = false};
+    EXPECT_EQ(allowed(S::failed, without), (std::set<A>{A::sync, A::full_sync, A::remove, A::set_boot_disk}));
+    EXPECT_EQ(allowed(S::failed).count(A::test_failover), 1U);
+    EXPECT_NE(refusal(S::failed, A::live_failover, without)->reason.find("recovery point"), std::string::npos);
+    EXPECT_NE(refusal(S::failed, A::live_failover, without)->remedy.find("sync start"), std::string::npos);
+}
+
+TEST(MachineStatus, BesideATestOnClonesIncrementsGoOn) {
+    const MachineFacts on_clones{.test_on_clones = true};
+    EXPECT_EQ(allowed(S::failed_over_test, on_clones), (std::set<A>{A::finish_test, A::sync, A::verify}));
+    for (const S status : all_statuses) {
+        if (status != S::failed_over_test) {
+            EXPECT_EQ(allowed(status, on_clones), allowed(status)) << to_string(status);
+        }
+    }
+    EXPECT_EQ(beside_a_test(S::failed_over_test, A::sync, S::replicating), S::failed_over_test);
+    EXPECT_EQ(beside_a_test(S::failed_over_test, A::verify, S::ready_for_failover), S::failed_over_test);
+    EXPECT_EQ(beside_a_test(S::failed_over_test, A::finish_test, S::rolling_back), S::rolling_back);
+    EXPECT_EQ(beside_a_test(S::ready_for_failover, A::sync, S::replicating), S::replicating);
 }
 
 TEST(MachineStatus, AVerificationNeedsACopyThatIsWhole) {
@@ -95,7 +111,7 @@ TEST(MachineStatus, RemediesNameTheCommand) {
     EXPECT_NE(refusal(S::failed_over_live, A::remove)->remedy.find("failover commit"), std::string::npos);
     EXPECT_NE(refusal(S::failed_over_live, A::remove)->remedy.find("failover back"), std::string::npos);
     EXPECT_NE(refusal(S::committed, A::go_back)->remedy.find("vm remove"), std::string::npos);
-    EXPECT_NE(refusal(S::failing_over_test, A::sync)->remedy.find("cleanup run"), std::string::npos);
+    EXPECT_NE(refusal(S::failing_over_test, A::sync)->remedy.find("job cancel"), std::string::npos);
     EXPECT_NE(refusal(S::cleanup_required, A::sync)->remedy.find("cleanup run"), std::string::npos);
 }
 
