@@ -120,6 +120,19 @@ contracts::PowerState VmaClient::power(const contracts::PowerRequest& request, c
     return contracts::power_state_from(post_in_turn("/api/v1/power", contracts::to_json(request), power_limit, stop));
 }
 
+reconcile::SourceView VmaClient::find_snapshots(const contracts::VcenterAccess& access, const std::stop_token& stop) {
+    const auto answer = post_in_turn("/api/v1/snapshots/list", contracts::to_json(access), turns_.limit, stop);
+    reconcile::SourceView view{.vcenter_uuid = json::require<std::string>(answer, "vcenter_uuid"), .snapshots = {}};
+    for (const auto& snapshot : json::require<Json>(answer, "snapshots")) {
+        view.snapshots.push_back(contracts::source_snapshot_from(snapshot));
+    }
+    return view;
+}
+
+void VmaClient::remove_snapshot(const contracts::SnapshotRemoval& removal, const std::stop_token& stop) {
+    post_in_turn("/api/v1/snapshots/remove", contracts::to_json(removal), turns_.limit, stop);
+}
+
 std::string VmaClient::version() {
     return json::value_or<std::string>(call(std::chrono::seconds{5})->get("/health"), "version", "");
 }

@@ -7,6 +7,7 @@
 
 #include "control/discovery/discovery_service.hpp"
 #include "control/failover/ports.hpp"
+#include "control/reconcile/ports.hpp"
 #include "control/replication/ports.hpp"
 #include "source_access.hpp"
 #include "vma_connections.hpp"
@@ -20,7 +21,10 @@ struct VmaTurns {
     std::chrono::milliseconds limit = std::chrono::minutes{15};
 };
 
-class VmaClient : public replication::SourceSite, public discovery::SourceInventory, public failover::SourcePower {
+class VmaClient : public replication::SourceSite,
+                  public discovery::SourceInventory,
+                  public failover::SourcePower,
+                  public reconcile::SourceSnapshots {
   public:
     /// `route` is asked before each call and may throw.
     explicit VmaClient(std::function<VmaRoute()> route, VmaTurns turns = {})
@@ -41,6 +45,8 @@ class VmaClient : public replication::SourceSite, public discovery::SourceInvent
     std::vector<std::string> sweep_snapshots(const contracts::VcenterAccess& access, const std::string& moref,
                                              const std::stop_token& stop) override;
     contracts::PowerState power(const contracts::PowerRequest& request, const std::stop_token& stop) override;
+    reconcile::SourceView find_snapshots(const contracts::VcenterAccess& access, const std::stop_token& stop) override;
+    void remove_snapshot(const contracts::SnapshotRemoval& removal, const std::stop_token& stop) override;
     /// The version that /health tells. Throws Error{unavailable}.
     std::string version();
 

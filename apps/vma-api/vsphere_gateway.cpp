@@ -71,6 +71,31 @@ vma::Swept VsphereGateway::sweep(const contracts::VcenterAccess& access, const s
     });
 }
 
+vma::FoundSnapshots VsphereGateway::snapshots(const contracts::VcenterAccess& access, const std::stop_token& stop) {
+    return within(options_.limits.discovery, stop, "looking for snapshots", [&](const std::stop_token& token) {
+        const auto vcenter = vsphere::Vcenter::connect(access_of(access), token);
+        vma::FoundSnapshots found{.vcenter_uuid = vcenter->instance_uuid(), .snapshots = {}};
+        for (auto& snapshot : vcenter->find_snapshots(token)) {
+            found.snapshots.push_back({.machine_moref = std::move(snapshot.machine_moref),
+                                       .machine_name = std::move(snapshot.machine_name),
+                                       .instance_uuid = std::move(snapshot.instance_uuid),
+                                       .moref = std::move(snapshot.moref),
+                                       .name = std::move(snapshot.name),
+                                       .job_id = JobId{std::move(snapshot.job_id)},
+                                       .appliance_id = std::move(snapshot.appliance_id),
+                                       .created_ms = to_ms(snapshot.created)});
+        }
+        return found;
+    });
+}
+
+void VsphereGateway::remove_snapshot(const contracts::SnapshotRemoval& removal, const std::stop_token& stop) {
+    within(options_.limits.sweep, stop, "removing a snapshot", [&](const std::stop_token& token) {
+        const auto vcenter = vsphere::Vcenter::connect(access_of(removal.vcenter), token);
+        vcenter->remove_snapshot(removal.moref, removal.snapshot_moref, token);
+    });
+}
+
 std::vector<std::string> VsphereGateway::readers() const {
     const std::lock_guard lock(mutex_);
     const auto now = std::chrono::steady_clock::now();

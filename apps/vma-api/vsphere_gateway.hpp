@@ -29,6 +29,8 @@ class VsphereGateway : public vma::VcenterGateway {
     contracts::PowerState power(const contracts::PowerRequest& request, const std::stop_token& stop) override;
     vma::Swept sweep(const contracts::VcenterAccess& access, const std::string& moref,
                      const std::stop_token& stop) override;
+    vma::FoundSnapshots snapshots(const contracts::VcenterAccess& access, const std::stop_token& stop) override;
+    void remove_snapshot(const contracts::SnapshotRemoval& removal, const std::stop_token& stop) override;
     /// Looked for at most once a minute: everybody may ask for /health, and each look starts programs.
     std::vector<std::string> readers() const override;
 

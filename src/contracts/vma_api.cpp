@@ -334,6 +334,41 @@ PowerState power_state_from(const Json& json) {
             .tools_running = value_or<bool>(json, "tools_running", false)};
 }
 
+Json to_json(const SourceSnapshot& snapshot) {
+    return {{"machine_moref", snapshot.machine_moref},
+            {"machine_name", snapshot.machine_name},
+            {"instance_uuid", snapshot.instance_uuid},
+            {"moref", snapshot.moref},
+            {"name", snapshot.name},
+            {"job_id", snapshot.job_id.value},
+            {"appliance_id", snapshot.appliance_id},
+            {"created_ms", snapshot.created_ms}};
+}
+
+SourceSnapshot source_snapshot_from(const Json& json) {
+    return {.machine_moref = require_text(json, "machine_moref"),
+            .machine_name = value_or<std::string>(json, "machine_name", ""),
+            .instance_uuid = value_or<std::string>(json, "instance_uuid", ""),
+            .moref = require_text(json, "moref"),
+            .name = require_text(json, "name"),
+            .job_id = JobId{value_or<std::string>(json, "job_id", "")},
+            .appliance_id = value_or<std::string>(json, "appliance_id", ""),
+            .created_ms = value_or<std::int64_t>(json, "created_ms", 0)};
+}
+
+Json to_json(const SnapshotRemoval& removal) {
+    Json out = to_json(removal.vcenter);
+    out["moref"] = removal.moref;
+    out["snapshot_moref"] = removal.snapshot_moref;
+    return out;
+}
+
+SnapshotRemoval snapshot_removal_from(const Json& json) {
+    return {.vcenter = vcenter_access_from(json),
+            .moref = require_text(json, "moref"),
+            .snapshot_moref = require_text(json, "snapshot_moref")};
+}
+
 Json to_json(const Error& error) {
     return {{"code", std::string(to_string(error.code()))}, {"message", error.cause()},
             {"consequence", error.advice().consequence},    {"remedy", error.advice().remedy},

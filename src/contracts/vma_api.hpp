@@ -5,6 +5,8 @@
 //   POST   /api/v1/discover               VcenterAccess, filter? -> {vcenter_uuid, version, machines}
 //   POST   /api/v1/power                  PowerRequest -> PowerState
 //   POST   /api/v1/snapshots/sweep        VcenterAccess, moref -> {removed: [names], remaining: [names]}
+//   POST   /api/v1/snapshots/list         VcenterAccess -> {vcenter_uuid, snapshots: [SourceSnapshot]}
+//   POST   /api/v1/snapshots/remove       SnapshotRemoval -> {removed: true}
 //   POST   /api/v1/replicate              PassRequest -> 202 {job_id}
 //   GET    /api/v1/progress/{job}         PassProgress
 //   GET    /api/v1/jobs                   {jobs: [PassProgress]}, without digests
@@ -19,7 +21,9 @@
 // limit one that has ended.
 // - Replicate: the same job and attempt again (or an earlier attempt) answers 202 and starts nothing; a later attempt
 //   of a job that has ended starts it anew.
-// - Sweep removes only snapshots of ours.
+// - Sweep removes only snapshots of ours. List finds all that are named like ours, in the whole vCenter; remove takes
+//   one of those that carry our mark, whichever appliance made it, and is content when it is gone. Both 409 while a
+//   job copies the machine.
 // - The limit of all jobs together is shared among those that run, fairly by priority, and outlives a restart.
 // - A checkpoint belongs to a machine (its instance uuid), not to a job: what an ended pass has already copied, from
 //   which the next one goes on. The OMA removes it when that is not worth anything any more: the sessions were
@@ -176,6 +180,28 @@ struct PowerState {
 };
 Json to_json(const PowerState& state);
 PowerState power_state_from(const Json& json);
+
+/// A snapshot in a vCenter that is named like ours. Without our mark it has no job and no appliance: somebody else's.
+struct SourceSnapshot {
+    std::string machine_moref;
+    std::string machine_name;
+    std::string instance_uuid;  ///< of the machine
+    std::string moref;
+    std::string name;
+    JobId job_id;
+    std::string appliance_id;
+    std::int64_t created_ms = 0;  ///< by vCenter's clock
+};
+Json to_json(const SourceSnapshot& snapshot);
+SourceSnapshot source_snapshot_from(const Json& json);
+
+struct SnapshotRemoval {
+    VcenterAccess vcenter;
+    std::string moref;  ///< of the machine
+    std::string snapshot_moref;
+};
+Json to_json(const SnapshotRemoval& removal);
+SnapshotRemoval snapshot_removal_from(const Json& json);
 
 /// {code, message, consequence, remedy, retry_safe, native} and back.
 Json to_json(const Error& error);

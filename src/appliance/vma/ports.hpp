@@ -22,6 +22,11 @@ struct Swept {
     std::vector<std::string> remaining;
 };
 
+struct FoundSnapshots {
+    std::string vcenter_uuid;
+    std::vector<contracts::SourceSnapshot> snapshots;
+};
+
 /// A vCenter, reached anew by each call with the credentials that come with it. Thread-safe. Each call ends within a
 /// time limit.
 class VcenterGateway {
@@ -32,6 +37,10 @@ class VcenterGateway {
     virtual contracts::PowerState power(const contracts::PowerRequest& request, const std::stop_token& stop) = 0;
     virtual Swept sweep(const contracts::VcenterAccess& access, const std::string& moref,
                         const std::stop_token& stop) = 0;
+    /// Those that are named like ours, of every machine.
+    virtual FoundSnapshots snapshots(const contracts::VcenterAccess& access, const std::stop_token& stop) = 0;
+    /// Error{forbidden} when it is not ours; no error when it is gone.
+    virtual void remove_snapshot(const contracts::SnapshotRemoval& removal, const std::stop_token& stop) = 0;
     virtual std::vector<std::string> readers() const = 0;
 };
 

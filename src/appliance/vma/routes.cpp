@@ -71,6 +71,22 @@ ServerResponse sweep(JobRegistry& jobs, VcenterGateway& vcenter, const ServerReq
     return json_response({{"removed", swept.removed}, {"remaining", swept.remaining}});
 }
 
+ServerResponse list_snapshots(VcenterGateway& vcenter, const ServerRequest& request) {
+    const FoundSnapshots found = vcenter.snapshots(contracts::vcenter_access_from(request.json()), request.stop);
+    Json list = Json::array();
+    for (const contracts::SourceSnapshot& snapshot : found.snapshots) {
+        list.push_back(contracts::to_json(snapshot));
+    }
+    return json_response({{"vcenter_uuid", found.vcenter_uuid}, {"snapshots", std::move(list)}});
+}
+
+ServerResponse remove_snapshot(JobRegistry& jobs, VcenterGateway& vcenter, const ServerRequest& request) {
+    const contracts::SnapshotRemoval removal = contracts::snapshot_removal_from(request.json());
+    jobs.require_idle(removal.vcenter, removal.moref);
+    vcenter.remove_snapshot(removal, request.stop);
+    return json_response({{"removed", true}});
+}
+
 void add_vcenter_routes(http::Router& router, JobRegistry& jobs, VcenterGateway& vcenter) {
     const auto gate = std::make_shared<CallGate>();
     router.add("POST", "/api/v1/discover", [&vcenter, gate](const ServerRequest& request) {
@@ -85,6 +101,14 @@ void add_vcenter_routes(http::Router& router, JobRegistry& jobs, VcenterGateway&
     router.add("POST", "/api/v1/snapshots/sweep", [&jobs, &vcenter, gate](const ServerRequest& request) {
         const CallGate::Pass pass = gate->enter();
         return sweep(jobs, vcenter, request);
+    });
+    router.add("POST", "/api/v1/snapshots/list", [&vcenter, gate](const ServerRequest& request) {
+        const CallGate::Pass pass = gate->enter();
+        return list_snapshots(vcenter, request);
+    });
+    router.add("POST", "/api/v1/snapshots/remove", [&jobs, &vcenter, gate](const ServerRequest& request) {
+        const CallGate::Pass pass = gate->enter();
+        return remove_snapshot(jobs, vcenter, request);
     });
 }
 

@@ -75,18 +75,22 @@ std::string snapshot_description(std::string_view job_id, std::string_view appli
            std::string(job_id) + std::string(appliance_mark) + std::string(appliance_id) + "]";
 }
 
-bool is_ours(const SnapshotEntry& snapshot, std::string_view appliance_id) {
-    if (!snapshot.name.starts_with(snapshot_name_prefix)) {
-        return false;
-    }
-    const auto start = snapshot.description.rfind(mark);
-    const auto appliance = start == std::string::npos ? start : snapshot.description.find(appliance_mark, start);
-    const auto end = appliance == std::string::npos ? appliance : snapshot.description.find(']', appliance);
+std::optional<SnapshotMark> mark_of(const SnapshotEntry& snapshot) {
+    const auto& text = snapshot.description;
+    const auto start = text.rfind(mark);
+    const auto appliance = start == std::string::npos ? start : text.find(appliance_mark, start);
+    const auto end = appliance == std::string::npos ? appliance : text.find(']', appliance);
     if (end == std::string::npos) {
-        return false;
+        return std::nullopt;
     }
+    const auto job = start + mark.size();
     const auto from = appliance + appliance_mark.size();
-    return appliance_id.empty() || std::string_view(snapshot.description).substr(from, end - from) == appliance_id;
+    return SnapshotMark{.job_id = text.substr(job, appliance - job), .appliance_id = text.substr(from, end - from)};
+}
+
+bool is_ours(const SnapshotEntry& snapshot, std::string_view appliance_id) {
+    const auto found = snapshot.name.starts_with(snapshot_name_prefix) ? mark_of(snapshot) : std::nullopt;
+    return found && (appliance_id.empty() || found->appliance_id == appliance_id);
 }
 
 Instant parse_date_time(std::string_view text) {

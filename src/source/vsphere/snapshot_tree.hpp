@@ -1,6 +1,7 @@
 #pragma once
 // The snapshots of a machine and whose they are. Pure.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,14 @@ std::vector<SnapshotEntry> read_snapshot_tree(const Node& snapshot);
 
 /// What our snapshots say about themselves, for people and for is_ours().
 std::string snapshot_description(std::string_view job_id, std::string_view appliance_id);
+
+/// Whose a snapshot says it is.
+struct SnapshotMark {
+    std::string job_id;
+    std::string appliance_id;
+};
+/// Nothing where the description does not carry our mark.
+std::optional<SnapshotMark> mark_of(const SnapshotEntry& snapshot);
 
 /// Name prefix and description mark both. With an `appliance_id` only that appliance's: another one may be reading from
 /// its snapshot at this moment.

@@ -8,6 +8,7 @@
 #include "source/vsphere/frozen_snapshot.hpp"
 #include "source/vsphere/inventory_names.hpp"
 #include "source/vsphere/machine_facts.hpp"
+#include "source/vsphere/own_snapshots.hpp"
 #include "source/vsphere/power.hpp"
 #include "source/vsphere/property_reader.hpp"
 
@@ -49,6 +50,12 @@ class VcenterImpl : public Vcenter {
     SweepResult sweep_snapshots(const std::string& moref, const std::string& appliance_id,
                                 const std::stop_token& stop) override {
         return sweep(*session_, vm_reference(moref), appliance_id, stop);
+    }
+    std::vector<FoundSnapshot> find_snapshots(const std::stop_token& stop) override {
+        return find_own_snapshots(*session_, stop);
+    }
+    void remove_snapshot(const std::string& moref, const std::string& snapshot, const std::stop_token& stop) override {
+        remove_own_snapshot(*session_, vm_reference(moref), snapshot, stop);
     }
 
   private:

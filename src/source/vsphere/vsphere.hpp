@@ -85,6 +85,18 @@ struct SweepResult {
     std::vector<std::string> remaining;
 };
 
+/// A snapshot that is named like ours. Without our mark in its description, job_id and appliance_id are empty.
+struct FoundSnapshot {
+    std::string machine_moref;
+    std::string machine_name;
+    std::string instance_uuid;  ///< of the machine
+    std::string moref;
+    std::string name;
+    std::string job_id;
+    std::string appliance_id;
+    Instant created{};  ///< by vCenter's clock
+};
+
 /// One vCenter. Thread-safe; one session shared by all calls.
 class Vcenter {
   public:
@@ -113,6 +125,12 @@ class Vcenter {
     /// that appliance's, without one those of all our appliances. A creation still under way is waited for first.
     virtual SweepResult sweep_snapshots(const std::string& moref, const std::string& appliance_id,
                                         const std::stop_token& stop) = 0;
+    /// All snapshots that are named like ours, of all machines, whichever of our appliances made them.
+    virtual std::vector<FoundSnapshot> find_snapshots(const std::stop_token& stop) = 0;
+    /// Removes one of them and waits for the consolidation. No error when it is gone. Error{forbidden} without our
+    /// mark.
+    virtual void remove_snapshot(const std::string& moref, const std::string& snapshot,
+                                 const std::stop_token& stop) = 0;
 };
 
 /// The transports that work on this appliance: "folder" (nbdkit curl plugin) and "vddk" (plugin and library present).

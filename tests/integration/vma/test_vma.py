@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from conftest import Replica
-from vmalab import Vma, new_job, run_digest, wait_for
+from vmalab import Vcenter, Vma, new_job, run_digest, wait_for
 
 MIB = 1024 * 1024
 SLOW_WRITES = ("--filter=delay", "wdelay=20")
@@ -315,6 +315,44 @@ def test_power_and_sweep(vcenter, vma):
     assert vma.call("POST", "/api/v1/power", {**access, "action": "explode"})[0] == 400
     status, swept = vma.call("POST", "/api/v1/snapshots/sweep", access)
     assert status == 200 and swept == {"removed": [], "remaining": []}
+
+
+@pytest.fixture
+def own_vcenter(folder):
+    """For what a test cannot take back: snapshots of others."""
+    (folder / "vcenter").mkdir()
+    vcenter = Vcenter(folder / "vcenter")
+    yield vcenter
+    assert vcenter.process.stop() == 0
+
+
+def test_snapshots_of_ours_are_found_everywhere_and_removed_one_by_one(own_vcenter, vma):
+    vcenter = own_vcenter
+    machine = vcenter.machine("off-one")
+    job = new_job()
+    mark = f"Temporary snapshot. [migratekit job={job} appliance=another]"
+    made = [vcenter.control("POST", "/op", {"op": "snapshot", "machine": "off-one", "name": name, "description": text})["moref"]
+            for name, text in ((f"migratekit-{job}", mark), ("migratekit-by-hand", "looks like ours"), ("nightly", "theirs"))]
+    status, found = vma.call("POST", "/api/v1/snapshots/list", vcenter.access())
+    assert status == 200, found
+    assert found["vcenter_uuid"] == vma.call("POST", "/api/v1/discover", vcenter.access(filter="off-one"))[1]["vcenter_uuid"]
+    listed = {s["moref"]: s for s in found["snapshots"]}
+    assert set(listed) == set(made[:2])
+    ours, by_hand = listed[made[0]], listed[made[1]]
+    assert (ours["job_id"], ours["appliance_id"], ours["machine_moref"]) == (job, "another", machine["moref"])
+    assert ours["machine_name"] == "off-one" and ours["instance_uuid"] == machine["instance_uuid"] and ours["created_ms"] > 0
+    assert (by_hand["job_id"], by_hand["appliance_id"]) == ("", "")
+
+    def remove(moref, of=machine["moref"]):
+        return vma.call("POST", "/api/v1/snapshots/remove", vcenter.access(moref=of, snapshot_moref=moref))
+
+    for foreign in made[1:]:
+        status, problem = remove(foreign)
+        assert status == 403 and "not ours" in problem["detail"], problem
+    for _ in range(2):
+        assert remove(made[0]) == (200, {"removed": True})
+    assert remove(made[0], "vm-nobody") == (200, {"removed": True})
+    assert [s["name"] for s in vcenter.snapshots("off-one")] == ["migratekit-by-hand", "nightly"]
 
 
 def test_jobs_wait_for_a_slot(vcenter, folder):

@@ -137,20 +137,26 @@ TEST_F(Registry, NoLineOfAnEngineEndsTheCopy) {
     await("1", "completed");
 }
 
-TEST_F(Registry, AMachineThatIsReadFromIsNotSwept) {
+TEST_F(Registry, AMachineThatIsReadFromLosesNoSnapshot) {
     const http::Router router = make_router(*registry, gateway, Secret{"token"});
     http::ServerRequest sweep;
     sweep.method = "POST";
     sweep.path = "/api/v1/snapshots/sweep";
     sweep.headers["authorization"] = "Bearer token";
-    sweep.body = R"({"vcenter":"https://vc/sdk","username":"u","password":"p","moref":"vm-1"})";
+    sweep.body =
+        R"({"vcenter":"https://vc/sdk","username":"u","password":"p","moref":"vm-1","snapshot_moref":"snapshot-1"})";
+    auto removal = sweep;
+    removal.path = "/api/v1/snapshots/remove";
     runner.plays["1"] = {.lines = {snapshot_line(), result_line()}, .holds = true};
     registry->start(request("1"));
     EXPECT_EQ(router.handle(sweep).status, 409);
+    EXPECT_EQ(router.handle(removal).status, 409);
     EXPECT_TRUE(gateway.swept.empty());
     runner.release();
     await("1", "completed");
     EXPECT_EQ(router.handle(sweep).status, 200);
+    EXPECT_EQ(router.handle(removal).status, 200);
+    EXPECT_EQ(gateway.swept, (std::vector<std::string>{"vm-1", "vm-1 snapshot-1"}));
 }
 
 TEST_F(Registry, AStoppedJobIsCancelled) {
@@ -264,6 +270,10 @@ TEST_F(Registry, RoutesServeTheContract) {
     EXPECT_EQ(json::parse(call("POST", "/api/v1/power", access + R"(,"action":"power_off"})").body).at("power_state"),
               "poweredOff");
     EXPECT_EQ(json::parse(call("POST", "/api/v1/snapshots/sweep", access + "}").body).at("removed").size(), 1U);
+    const Json snapshots = json::parse(call("POST", "/api/v1/snapshots/list", access + "}").body);
+    EXPECT_EQ(snapshots.at("vcenter_uuid"), "vc");
+    EXPECT_EQ(snapshots.at("snapshots").at(0).at("moref"), "snapshot-1");
+    EXPECT_EQ(call("POST", "/api/v1/snapshots/remove", access + "}").status, 400);
 
     runner.plays["1"] = {.lines = {result_line()}};
     const std::string order = json::dump(contracts::to_json(request("1")));

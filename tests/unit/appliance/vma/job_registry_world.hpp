@@ -36,6 +36,16 @@ class FakeGateway : public VcenterGateway {
         swept.push_back(moref);
         return {.removed = {"migratekit-1"}, .remaining = {}};
     }
+    FoundSnapshots snapshots(const contracts::VcenterAccess&, const std::stop_token&) override {
+        contracts::SourceSnapshot snapshot;
+        snapshot.machine_moref = "vm-1";
+        snapshot.moref = "snapshot-1";
+        snapshot.name = "migratekit-1";
+        return {.vcenter_uuid = "vc", .snapshots = {snapshot}};
+    }
+    void remove_snapshot(const contracts::SnapshotRemoval& removal, const std::stop_token&) override {
+        swept.push_back(removal.moref + " " + removal.snapshot_moref);
+    }
     std::vector<std::string> readers() const override { return {"folder"}; }
 
     std::vector<std::string> swept;

@@ -21,6 +21,8 @@ class NoGateway : public VcenterGateway {
     }
     contracts::PowerState power(const contracts::PowerRequest&, const std::stop_token&) override { return {}; }
     Swept sweep(const contracts::VcenterAccess&, const std::string&, const std::stop_token&) override { return {}; }
+    FoundSnapshots snapshots(const contracts::VcenterAccess&, const std::stop_token&) override { return {}; }
+    void remove_snapshot(const contracts::SnapshotRemoval&, const std::stop_token&) override {}
     std::vector<std::string> readers() const override { return {}; }
 };
 
