@@ -1,111 +1,202 @@
 #include "boot_probe.hpp"
 
-#include <charconv>
-#include <optional>
+#include <algorithm>
 
-#include "base/clock.hpp"
+#include "base/error.hpp"
 #include "base/retry.hpp"
-#include "http/client.hpp"
-#include "os/socket.hpp"
+#include "os/process.hpp"
+#include "probe.hpp"
 
 namespace mk::oma {
 
 namespace {
 
+using failover::BootEvidence;
+using failover::BootExpectation;
+using failover::BootObservation;
+using failover::BootVerdict;
+using failover::CloudMachine;
+
 constexpr std::size_t evidence_length = 400;
 
-struct Probe {
-    bool http = false;
-    std::uint16_t port = 0;
-    std::string path = "/";
+/// A probe, and what became of it.
+struct Asked {
+    std::string text;  ///< as it was asked for
+    Probe probe;
+    bool is_answered = false;
+    std::string last_wrong;  ///< the last answer without the text that was expected
 };
 
-Probe parse(const std::string& text) {
-    Probe probe;
-    const auto colon = text.find(':');
-    const auto kind = text.substr(0, colon);
-    auto rest = colon == std::string::npos ? std::string{} : text.substr(colon + 1);
-    const auto slash = rest.find('/');
-    if (slash != std::string::npos) {
-        probe.path = rest.substr(slash);
-        rest = rest.substr(0, slash);
-    }
-    probe.http = kind == "http";
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), probe.port);
-    const bool number = error == std::errc{} && end == rest.data() + rest.size() && probe.port != 0;
-    if ((kind != "http" && kind != "tcp") || !number || (kind == "tcp" && slash != std::string::npos)) {
-        throw Error(
-            ErrorCode::invalid, "'" + text + "' is not a probe",
-            {.consequence = "Nothing was changed.", .remedy = "Use http:PORT/PATH or tcp:PORT.", .retry_safe = true});
-    }
-    return probe;
-}
-
-/// What the guest answered, or nothing. Not connecting is no answer: it may still be booting.
-std::optional<std::string> answer_of(const std::string& address, const Probe& probe, std::chrono::milliseconds limit,
-                                     const std::stop_token& stop) {
-    try {
-        if (probe.http) {
-            const auto url = "http://" + address + ":" + std::to_string(probe.port) + probe.path;
-            const auto response =
-                http::Client().send({.method = "GET", .url = url, .headers = {}, .body = {}, .limit = limit}, stop);
-            return "HTTP " + std::to_string(response.status) + " from " + url + ": " +
-                   response.body.substr(0, evidence_length);
+/// One boot that is being watched.
+class Watch {
+  public:
+    Watch(const CloudMachine& machine, const BootExpectation& expected) : machine_(machine), expected_(expected) {
+        for (const auto& text : expected.probes) {
+            probes_.push_back({.text = text, .probe = parse_probe(text), .last_wrong = {}});
         }
-        const auto greeting = os::read_greeting(address, probe.port, limit);
-        return "TCP " + address + ":" + std::to_string(probe.port) + " said: " + greeting.substr(0, evidence_length);
+        learn(machine);
+        observe("cloudstack", false, "CloudStack says " + machine.state + addresses_text());
+    }
+
+    bool is_all_answered() const {
+        return std::all_of(probes_.begin(), probes_.end(), [](const Asked& asked) { return asked.is_answered; });
+    }
+    bool has_address() const { return !addresses_.empty(); }
+
+    void try_probes(std::chrono::milliseconds limit, const std::stop_token& stop) {
+        for (auto& asked : probes_) {
+            for (std::size_t i = 0; i < addresses_.size() && !asked.is_answered; ++i) {
+                if (const auto answer = answer_of(addresses_[i], asked.probe, limit, stop)) {
+                    judge(asked, *answer);
+                }
+            }
+        }
+    }
+
+    /// False when the machine does not run any more: nothing will answer then.
+    bool look(const std::optional<CloudMachine>& now) {
+        const auto state = now ? now->state : "gone";
+        if (state != state_) {
+            observe("cloudstack", false, "CloudStack says " + state);
+            state_ = state;
+        }
+        if (now) {
+            learn(*now);
+        }
+        return now && (state == "Running" || state == "Starting" || state == "Migrating" || state == "Unknown");
+    }
+
+    BootEvidence booted() {
+        std::string text;
+        for (const auto& seen : observations_) {
+            if (seen.is_proof) {
+                text += (text.empty() ? "" : "; ") + seen.text + " (seen " + to_iso8601(seen.when) + ")";
+            }
+        }
+        return {BootVerdict::booted, text, std::move(observations_)};
+    }
+    BootEvidence not_proven(const std::string& why) {
+        return {BootVerdict::not_proven, "CloudStack says " + machine_.state + "; " + why, std::move(observations_)};
+    }
+    BootEvidence stopped() {
+        return {BootVerdict::failed, "the machine does not run any more: CloudStack says " + state_,
+                std::move(observations_)};
+    }
+    BootEvidence silent() {
+        std::string text;
+        for (const auto& asked : probes_) {
+            if (asked.is_answered) {
+                continue;
+            }
+            const auto why = asked.last_wrong.empty()
+                                 ? "no answer to " + asked.text + " at " + addresses_.front()
+                                 : "the answer to " + asked.text + " had no '" + expected_.text + "'";
+            text += (text.empty() ? "" : "; ") + why;
+            observe(asked.text, false, why);
+        }
+        return {BootVerdict::failed, text + " within " + format_duration(expected_.limit), std::move(observations_)};
+    }
+
+  private:
+    void observe(const std::string& probe, bool is_proof, const std::string& text) {
+        observations_.push_back({.when = SystemClock().now(),
+                                 .probe = probe,
+                                 .is_proof = is_proof,
+                                 .text = text.substr(0, evidence_length)});
+    }
+    void learn(const CloudMachine& machine) {
+        for (const auto& nic : machine.nics) {
+            const bool is_new = std::find(addresses_.begin(), addresses_.end(), nic.ip_address) == addresses_.end();
+            if (!nic.ip_address.empty() && is_new) {
+                addresses_.push_back(nic.ip_address);
+            }
+        }
+        state_ = machine.state;
+    }
+    std::string addresses_text() const {
+        std::string text;
+        for (const auto& address : addresses_) {
+            text += (text.empty() ? ", address " : ", ") + address;
+        }
+        return text.empty() ? ", no address" : text;
+    }
+    void judge(Asked& asked, const std::string& answer) {
+        const bool is_text = asked.probe.kind != Probe::Kind::ping;
+        if (is_text && answer.find(expected_.text) == std::string::npos) {
+            if (asked.last_wrong != answer) {
+                asked.last_wrong = answer;
+                observe(asked.text, false, answer);
+            }
+            return;
+        }
+        asked.is_answered = true;
+        observe(asked.text, true, answer);
+    }
+
+    const CloudMachine& machine_;
+    const BootExpectation& expected_;
+    std::vector<Asked> probes_;
+    std::vector<std::string> addresses_;
+    std::string state_;
+    std::vector<BootObservation> observations_;
+};
+
+/// A CloudStack that does not answer for a moment says nothing about the machine.
+bool still_runs(Watch& watch, const BootProbe::Look& look, const CloudMachineId& id, const std::stop_token& stop) {
+    try {
+        return watch.look(look(id, stop));
     } catch (const Error& error) {
         if (error.code() == ErrorCode::cancelled) {
             throw;
         }
-        return std::nullopt;
+        return true;
     }
 }
 
 }  // namespace
 
-void BootProbe::check(const std::string& probe) {
-    if (!probe.empty()) {
-        parse(probe);
+void BootProbe::check(const BootExpectation& expected) {
+    for (const auto& text : expected.probes) {
+        if (parse_probe(text).kind == Probe::Kind::ping && !os::is_installed("ping")) {
+            throw Error(ErrorCode::unavailable, "the program ping is not installed on the appliance",
+                        {.consequence = "Nothing was changed.",
+                         .remedy = "Install the package iputils-ping, or use another probe.",
+                         .retry_safe = true});
+        }
     }
 }
 
-failover::BootEvidence BootProbe::observe(const failover::CloudMachine& machine, const std::string& probe,
-                                          std::chrono::seconds limit, const std::stop_token& stop) {
-    if (probe.empty()) {
-        return {failover::BootVerdict::not_proven, "CloudStack says " + machine.state + "; no probe was asked for"};
+BootEvidence BootProbe::observe(const CloudMachine& machine, const BootExpectation& expected,
+                                const std::stop_token& stop) {
+    using Steady = std::chrono::steady_clock;
+    Watch watch(machine, expected);
+    if (expected.probes.empty()) {
+        return watch.not_proven("no probe was asked for");
     }
-    const auto wanted = parse(probe);
-    std::vector<std::string> addresses;
-    for (const auto& nic : machine.nics) {
-        if (!nic.ip_address.empty()) {
-            addresses.push_back(nic.ip_address);
+    if (!watch.has_address()) {
+        return watch.not_proven("CloudStack gave the machine no address to probe");
+    }
+    const auto begun = Steady::now();
+    auto looked = begun;
+    for (;;) {
+        watch.try_probes(pacing_.answer_limit, stop);
+        if (watch.is_all_answered()) {
+            return watch.booted();
+        }
+        const auto now = Steady::now();
+        if (now - looked >= pacing_.look) {
+            looked = now;
+            if (!still_runs(watch, look_, machine.id, stop)) {
+                return watch.stopped();
+            }
+        }
+        if (now - begun >= expected.limit) {
+            return watch.silent();
+        }
+        if (!pause(pacing_.interval, stop)) {
+            throw Error(ErrorCode::cancelled, "stopped while waiting for the machine to boot");
         }
     }
-    if (addresses.empty()) {
-        return {failover::BootVerdict::not_proven, "CloudStack gave the machine no address to probe"};
-    }
-    std::string seen;
-    try {
-        wait_until(
-            [&] {
-                for (const auto& address : addresses) {
-                    if (const auto answer = answer_of(address, wanted, pacing_.answer_limit, stop)) {
-                        seen = *answer;
-                        return true;
-                    }
-                }
-                return false;
-            },
-            pacing_.interval, limit, stop, "no answer");
-    } catch (const Error& error) {
-        if (error.code() != ErrorCode::timeout) {
-            throw;
-        }
-        return {failover::BootVerdict::failed,
-                "no answer to " + probe + " at " + addresses.front() + " within " + format_duration(limit)};
-    }
-    return {failover::BootVerdict::booted, seen + " (seen " + to_iso8601(SystemClock().now()) + ")"};
 }
 
 }  // namespace mk::oma

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.hpp"
+#include "cloud_assessment.hpp"
 #include "own_machine.hpp"
 #include "target/cloudstack/discovery_commands.hpp"
 
@@ -50,21 +51,28 @@ std::optional<std::string> readable_tag(const CloudMachineId& id, const cloudsta
 
 }  // namespace
 
+/// Settings of the moment; commands that change something are noted.
+cloudstack::Client CloudMachinesAdapter::client_of(const settings::CloudStackSettings& settings) const {
+    cloudstack::ClientOptions options;
+    options.journal = &effects_;
+    return cloudstack::Client(endpoint_of(settings), options);
+}
+
 void CloudMachinesAdapter::check(const std::stop_token& stop) {
-    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const auto client = client_of(settings_.require());
     cloudstack::DiscoveryCommands(client).capabilities(stop);
 }
 
 std::optional<failover::CloudMachine> CloudMachinesAdapter::find(const CloudMachineId& id,
                                                                  const std::stop_token& stop) {
-    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const auto client = client_of(settings_.require());
     const auto found = cloudstack::MachineCommands(client).find(id, stop);
     return found ? std::optional(machine_from(*found)) : std::nullopt;
 }
 
 std::optional<failover::CloudMachine> CloudMachinesAdapter::find_by_name(const std::string& name,
                                                                          const std::stop_token& stop) {
-    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const auto client = client_of(settings_.require());
     const cloudstack::MachineCommands machines(client);
     auto found = machines.list_named(name, stop);
     if (entry_of(name)) {
@@ -148,7 +156,7 @@ void CloudMachinesAdapter::tag(const CloudMachineId& id, const std::string& name
 
 failover::CloudMachine CloudMachinesAdapter::create(const failover::MachineOrder& order, const std::stop_token& stop) {
     const auto settings = settings_.require();
-    const cloudstack::Client client(endpoint_of(settings));
+    const auto client = client_of(settings);
     const cloudstack::MachineCommands machines(client);
     refuse_others(order.name, machines, stop);
     cloudstack::Deploy deploy;
@@ -159,8 +167,8 @@ failover::CloudMachine CloudMachinesAdapter::create(const failover::MachineOrder
     deploy.template_id = settings.template_id;
     deploy.uefi = order.firmware == "uefi" || order.firmware == "efi";
     deploy.secure_boot = deploy.uefi && order.secure_boot;
-    for (const auto& network : order.network_ids) {
-        deploy.nics.push_back({.network_id = network, .mac = {}, .address = {}});
+    for (const auto& nic : order.nics) {
+        deploy.nics.push_back({.network_id = nic.network_id, .mac = nic.mac, .address = nic.address});
     }
     for (const auto& offering : cloudstack::DiscoveryCommands(client).service_offerings(settings.zone_id, stop)) {
         if (offering.id == settings.service_offering_id && offering.is_customized) {
@@ -176,12 +184,12 @@ failover::CloudMachine CloudMachinesAdapter::create(const failover::MachineOrder
 }
 
 failover::CloudMachine CloudMachinesAdapter::start(const CloudMachineId& id, const std::stop_token& stop) {
-    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const auto client = client_of(settings_.require());
     return machine_from(cloudstack::MachineCommands(client).start(id, stop));
 }
 
 void CloudMachinesAdapter::stop(const CloudMachineId& id, const std::stop_token& stop_token) {
-    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const auto client = client_of(settings_.require());
     const cloudstack::MachineCommands machines(client);
     const auto found = machines.find(id, stop_token);
     if (found && found->state != "Stopped" && found->state != "Destroyed") {
@@ -191,7 +199,7 @@ void CloudMachinesAdapter::stop(const CloudMachineId& id, const std::stop_token&
 }
 
 bool CloudMachinesAdapter::destroy(const CloudMachineId& id, const std::stop_token& stop) {
-    const cloudstack::Client client(endpoint_of(settings_.require()));
+    const auto client = client_of(settings_.require());
     const cloudstack::MachineCommands machines(client);
     const auto found = machines.find(id, stop);
     if (!found) {
@@ -213,12 +221,18 @@ bool CloudMachinesAdapter::destroy(const CloudMachineId& id, const std::stop_tok
 
 std::vector<std::string> CloudMachinesAdapter::network_ids(const std::stop_token& stop) {
     const auto settings = settings_.require();
-    const cloudstack::Client client(endpoint_of(settings));
+    const auto client = client_of(settings);
     std::vector<std::string> ids;
     for (const auto& network : cloudstack::DiscoveryCommands(client).networks(settings.zone_id, stop)) {
         ids.push_back(network.id);
     }
     return ids;
+}
+
+std::vector<Finding> CloudMachinesAdapter::assess(const failover::CloudNeeds& needs, const std::stop_token& stop) {
+    const auto settings = settings_.require();
+    const auto client = client_of(settings);
+    return assess_cloud(client, settings, needs, stop);
 }
 
 settings::Resources CloudResourceDiscovery::discover(const settings::CloudStackSettings& access,

@@ -79,12 +79,14 @@ ExitCode call_api(Session& session, const Input& input) {
         session.show_document(api.post(path, body_of(session, input)));
     } else if (method == "PUT") {
         session.show_document(api.put(path, body_of(session, input)));
+    } else if (method == "PATCH") {
+        session.show_document(api.patch(path, body_of(session, input)));
     } else if (method == "DELETE") {
         session.show_document(api.remove(path));
     } else {
         throw Error(
             ErrorCode::invalid, "there is no method '" + method + "'",
-            {.consequence = "Nothing was sent.", .remedy = "Use GET, POST, PUT or DELETE.", .retry_safe = true});
+            {.consequence = "Nothing was sent.", .remedy = "Use GET, POST, PUT, PATCH or DELETE.", .retry_safe = true});
     }
     return ExitCode::done;
 }
@@ -126,31 +128,31 @@ ExitCode create_token(Session& session, const Input& input) {
 }  // namespace
 
 std::vector<Command> appliance_commands() {
-    return {
-        {.words = "status",
-         .summary = "How the OMA and its neighbours are; fails when one does not answer.",
-         .example = "migratekit status",
-         .run = show_status},
-        {.words = "version",
-         .summary = "The version of this program.",
-         .example = "migratekit version",
-         .run = show_version},
-        {.words = "api",
-         .summary = "Calls the API as it is (api/oma.yaml) and shows the answer as JSON.",
-         .example = "migratekit api GET /api/v1/vms",
-         .arguments = {{"METHOD", "GET, POST, PUT or DELETE"}, {"PATH", "path and query, e.g. /api/v1/jobs?open=true"}},
-         .options = {{"-f,--file", "FILE", "JSON body; - reads stdin"}},
-         .run = call_api},
-        {.words = "ledger list",
-         .summary = "Snapshots, volumes and machines that exist because of us.",
-         .example = "migratekit ledger list -o wide",
-         .run = list_ledger},
-        {.words = "token create",
-         .summary = "Makes a token and prints it once.",
-         .example = "migratekit token create backup-script --role operator > token",
-         .arguments = {{"NAME", "who will use it"}},
-         .options = {{"--role", "ROLE", "viewer, operator or administrator", true}},
-         .run = create_token}};
+    return {{.words = "status",
+             .summary = "How the OMA and its neighbours are; fails when one does not answer.",
+             .example = "migratekit status",
+             .run = show_status},
+            {.words = "version",
+             .summary = "The version of this program.",
+             .example = "migratekit version",
+             .run = show_version},
+            {.words = "api",
+             .summary = "Calls the API as it is (api/oma.yaml) and shows the answer as JSON.",
+             .example = "migratekit api GET /api/v1/vms",
+             .arguments = {{"METHOD", "GET, POST, PUT, PATCH or DELETE"},
+                           {"PATH", "path and query, e.g. /api/v1/jobs?open=true"}},
+             .options = {{"-f,--file", "FILE", "JSON body; - reads stdin"}},
+             .run = call_api},
+            {.words = "ledger list",
+             .summary = "Snapshots, volumes and machines that exist because of us.",
+             .example = "migratekit ledger list -o wide",
+             .run = list_ledger},
+            {.words = "token create",
+             .summary = "Makes a token and prints it once.",
+             .example = "migratekit token create backup-script --role operator > token",
+             .arguments = {{"NAME", "who will use it"}},
+             .options = {{"--role", "ROLE", "viewer, operator or administrator", true}},
+             .run = create_token}};
 }
 
 }  // namespace mk::cli

@@ -4,9 +4,10 @@ namespace mk::cli {
 
 std::vector<Command> all_commands() {
     std::vector<Command> all;
-    for (const auto& some : {sign_in_commands(), appliance_commands(), source_appliance_commands(), vcenter_commands(),
-                             cloudstack_commands(), discover_commands(), vm_commands(), sync_commands(),
-                             failover_commands(), network_commands(), limit_commands(), job_commands()}) {
+    for (const auto& some :
+         {sign_in_commands(), appliance_commands(), source_appliance_commands(), vcenter_commands(),
+          cloudstack_commands(), discover_commands(), vm_commands(), sync_commands(), failover_commands(),
+          cleanup_commands(), network_commands(), reconcile_commands(), limit_commands(), job_commands()}) {
         all.insert(all.end(), some.begin(), some.end());
     }
     return all;

@@ -19,8 +19,10 @@ std::vector<Command> cloudstack_commands();
 std::vector<Command> discover_commands();
 std::vector<Command> vm_commands();
 std::vector<Command> sync_commands();
-std::vector<Command> failover_commands();  ///< failover, cleanup
-std::vector<Command> network_commands();   ///< network, volume
+std::vector<Command> failover_commands();
+std::vector<Command> cleanup_commands();
+std::vector<Command> network_commands();    ///< network, volume
+std::vector<Command> reconcile_commands();  ///< volume reconcile
 std::vector<Command> limit_commands();
 std::vector<Command> job_commands();
 

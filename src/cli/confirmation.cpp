@@ -32,6 +32,18 @@ void require_confirmation(Session& session, const Input& input, const std::strin
     }
 }
 
+void require_consent(Session& session, const Input& input, const std::string& consequences) {
+    if (input.has("--yes") || !session.terminal().can_ask() || session.is_json()) {
+        return;
+    }
+    session.write_message(consequences);
+    session.write_message("Go on? (yes/no) ");
+    const auto answer = read_line(session.stop()).value_or("");
+    if (answer != "yes" && answer != "y") {
+        throw not_confirmed("it was not confirmed", "Answer yes, or give --yes.");
+    }
+}
+
 Secret read_secret(Session& session, const std::string& path) {
     if (path != "-") {
         try {

@@ -15,6 +15,10 @@ namespace mk::cli {
 void require_confirmation(Session& session, const Input& input, const std::string& name,
                           const std::string& consequences, const std::string& kind = "machine");
 
+/// Asks on a terminal whether to go on after `consequences` were shown; --yes and everything that is no terminal go on
+/// without a question. Throws Error{invalid} for anything but yes.
+void require_consent(Session& session, const Input& input, const std::string& consequences);
+
 /// A secret's file, "-" for stdin. Throws Error{invalid} for one that cannot be read or is empty.
 Secret read_secret(Session& session, const std::string& path);
 

@@ -1,4 +1,4 @@
-// failover check, test, finish, live, commit, back; cleanup run.
+// failover check, test, finish, extend, live, commit, back, show.
 
 #include <nlohmann/json.hpp>
 
@@ -6,8 +6,10 @@
 #include "base/json_fields.hpp"
 #include "cli/commands.hpp"
 #include "cli/confirmation.hpp"
+#include "cli/failover_request.hpp"
+#include "cli/failover_view.hpp"
 #include "cli/job_follower.hpp"
-#include "cli/names.hpp"
+#include "http/client.hpp"
 
 namespace mk::cli {
 
@@ -15,67 +17,32 @@ namespace {
 
 using json::value_or;
 
-/// What test and live have in common.
-Json request_from(const Input& input, const std::string& machine) {
-    Json body = {{"context_id", machine}};
-    if (const auto networks = split_list(input.list("--network")); !networks.empty()) {
-        body["network_ids"] = networks;
-    }
-    if (input.has("--probe")) {
-        body["probe"] = input.text("--probe");
-    }
-    if (const auto limit = input.duration("--boot-limit")) {
-        body["boot_limit_s"] = limit->count();
-    }
-    return body;
+Json checked(Session& session, const Json& body) {
+    auto& api = session.api();
+    api.allow_long_calls();  // the guest's disks are looked at
+    return api.post("/api/v1/failover/check", body);
 }
 
-Json live_request_from(const Input& input, const std::string& machine) {
-    auto body = request_from(input, machine);
-    body["live"] = true;
-    body["force_power_off"] = input.has("--force-power-off");
-    if (const auto limit = input.duration("--shutdown-limit")) {
-        body["shutdown_limit_s"] = limit->count();
+ExitCode show_checks(Session& session, const Json& answer, bool live) {
+    session.show(answer, checks_table(answer));
+    if (const auto forecast = forecast_text(answer, live); !forecast.empty()) {
+        session.say(forecast);
     }
-    return body;
-}
-
-ExitCode show_checks(Session& session, const Json& answer) {
-    Table table{.columns = {{"CHECK"},
-                            {.title = "RESULT", .flexible = true},
-                            {.title = "REMEDY", .flexible = true},
-                            {.title = "CODE", .wide = true}},
-                .rows = {},
-                .empty_text = "No check has anything to say."};
-    for (const auto& finding : value_or<Json>(answer, "checks", Json::array())) {
-        const auto text = [&](const char* field) { return value_or<std::string>(finding, field, ""); };
-        const auto severity = text("severity");
-        table.rows.push_back({severity == "blocker" ? "blocked"
-                              : severity == "note"  ? "ok"
-                                                    : severity,
-                              text("text"), text("remedy"), text("code")});
-    }
-    session.show(answer, table);
     const bool passed = value_or<bool>(answer, "passed", false);
     session.say(passed ? "It can fail over." : "It cannot fail over now.");
     return passed ? ExitCode::done : ExitCode::refused;
 }
 
 ExitCode check_with(Session& session, const Json& body) {
-    return show_checks(session, session.api().post("/api/v1/failover/check", body));
+    return show_checks(session, checked(session, body), value_or<bool>(body, "live", false));
 }
 
 ExitCode check(Session& session, const Input& input) {
-    const auto machine = input.text("VM");
-    return check_with(session, input.has("--live") ? live_request_from(input, machine) : request_from(input, machine));
+    return check_with(session, check_request(input, input.text("VM")));
 }
 
 ExitCode test(Session& session, const Input& input) {
-    auto body = request_from(input, input.text("VM"));
-    if (const auto duration = input.duration("--rollback-after")) {
-        body["test_duration_s"] = duration->count();
-        body["auto_cleanup"] = true;
-    }
+    const auto body = test_request(input, input.text("VM"));
     if (input.has("--dry-run")) {
         return check_with(session, body);
     }
@@ -95,20 +62,73 @@ ExitCode finish(Session& session, const Input& input) {
                                                                    {"note", input.text("--note")}})});
 }
 
+ExitCode extend(Session& session, const Input& input) {
+    const auto answer = session.api().post(
+        "/api/v1/failover/extend",
+        {{"context_id", input.text("VM")}, {"by_s", input.duration("--by").value_or(std::chrono::seconds{}).count()}});
+    session.show(answer,
+                 {.columns = {},
+                  .rows = {},
+                  .empty_text = "The test ends by itself at " + value_or<std::string>(answer, "rollback_at", "")});
+    return ExitCode::done;
+}
+
 ExitCode live(Session& session, const Input& input) {
     const auto machine = session.api().get(vm_path(input.text("VM")));
     const auto name = json::require<std::string>(machine, "name");
-    const auto body = live_request_from(input, json::require<std::string>(machine, "context_id"));
+    const auto body = live_request(input, json::require<std::string>(machine, "context_id"));
     if (input.has("--dry-run")) {
         return check_with(session, body);
+    }
+    std::string forecast;
+    // A person is told how long the service will be away before the name is typed.
+    if (!input.has("--confirm") && session.terminal().can_ask() && !session.is_json()) {
+        const auto answer = checked(session, body);
+        if (!value_or<bool>(answer, "passed", false)) {
+            return show_checks(session, answer, true);
+        }
+        forecast = "\n" + forecast_text(answer, true);
     }
     const auto verdict = value_or<std::string>(machine, "last_test_verdict", "");
     require_confirmation(session, input, name,
                          "The source machine " + name +
                              " is shut down, its last changes are sent, and the copy is started in CloudStack.\n"
+                             "Until the machine is started there, stopping the job starts the source again.\n"
                              "Last test: " +
-                             (verdict.empty() ? "never tested" : verdict) + ".");
+                             (verdict.empty() ? "never tested" : verdict) + "." + forecast);
     return started(session, input, {session.api().post("/api/v1/failover/live", body)});
+}
+
+/// The id of the failover that is meant: of a machine the newest one.
+std::string failover_of(Session& session, const std::string& words) {
+    try {
+        const auto machine = session.api().get(vm_path(words));
+        const auto failover = json::find<Json>(machine, "failover");
+        if (!failover) {
+            throw Error(ErrorCode::not_found, value_or<std::string>(machine, "name", words) + " was never failed over",
+                        {.consequence = "Nothing was changed.",
+                         .remedy = "Test it: migratekit failover test " + words,
+                         .retry_safe = true});
+        }
+        return json::require<std::string>(*failover, "job_id");
+    } catch (const Error& error) {
+        const bool may_be_job = error.code() == ErrorCode::not_found && words.find('-') != std::string::npos;
+        if (!may_be_job) {
+            throw;
+        }
+        return words;
+    }
+}
+
+ExitCode show(Session& session, const Input& input) {
+    const auto job = failover_of(session, input.text("VM|JOB"));
+    const auto report = session.api().get("/api/v1/failover/jobs/" + http::url_encode(job));
+    if (session.is_json()) {
+        session.show_document(report);
+    } else {
+        session.write(report_text(report, session.now()));
+    }
+    return ExitCode::done;
 }
 
 /// commit and back: typed name, one machine, nothing else to choose.
@@ -132,39 +152,9 @@ ExitCode go_back(Session& session, const Input& input) {
                     "if the failover shut it down.\nWhatever was written in CloudStack since the failover is lost.");
 }
 
-ExitCode clean_up(Session& session, const Input& input) {
-    return started(session, input,
-                   {session.api().post("/api/v1/failover/cleanup", {{"context_id", input.text("VM")}})});
-}
-
-std::vector<Option> boot_options() {
-    return {{"--network", "ID", "CloudStack network of each NIC in order; default by mapping", false, true},
-            {"--probe", "PROBE", "how the boot is proven, e.g. http:8080/ or tcp:22"},
-            {"--boot-limit", "TIME", "how long the boot may take, e.g. 10m"}};
-}
-
-std::vector<Option> live_options() {
-    auto options = boot_options();
-    options.insert(options.end(), {{"--force-power-off", "", "power the source off when its guest does not shut down"},
-                                   {"--shutdown-limit", "TIME", "how long the guest may take to shut down, e.g. 10m"}});
-    return options;
-}
-
-Command check_command() {
-    auto options = live_options();
-    options.insert(options.begin(), {"--live", "", "check for a live failover instead of a test"});
-    return {.words = "failover check",
-            .summary = "Whether the machine can fail over; changes nothing. Exit code 5 when it cannot.",
-            .example = "migratekit failover check pg-db-01 --live",
-            .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-            .options = options,
-            .run = check};
-}
-
 Command test_command() {
-    auto options = boot_options();
-    options.insert(options.end(), {{"--rollback-after", "TIME", "roll back by itself after this time, e.g. 4h"},
-                                   {"--dry-run", "", "only show the checks"}});
+    auto options = test_options();
+    options.push_back({"--dry-run", "", "only show the checks"});
     return {.words = "failover test",
             .summary = "Boots the copy on a test network; the source keeps running.",
             .example = "migratekit failover test pg-db-01 --probe http:8080/ --rollback-after 4h --wait",
@@ -197,27 +187,39 @@ Command ending_command(const char* words, const char* summary, const char* examp
 }  // namespace
 
 std::vector<Command> failover_commands() {
-    return {check_command(),
-            test_command(),
-            {.words = "failover finish",
-             .summary = "Ends a test: keeps the verdict and rolls back.",
-             .example = "migratekit failover finish pg-db-01 --verdict worked --note 'log-in checked' --wait",
-             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-             .options = with_wait({{"--verdict", "VERDICT", "worked, failed or none", true},
-                                   {"--note", "TEXT", "kept with the verdict"}}),
-             .run = finish},
-            live_command(),
-            ending_command("failover commit",
-                           "Ends a live failover for good: its snapshots are deleted, the machine stays in CloudStack.",
-                           "migratekit failover commit pg-db-01 --confirm pg-db-01 --wait", commit),
-            ending_command("failover back", "Takes a live failover back: cloud machine off, copy reverted, source on.",
-                           "migratekit failover back pg-db-01 --confirm pg-db-01 --wait", go_back),
-            {.words = "cleanup run",
-             .summary = "Rolls back what a broken failover left; never deletes replicated data.",
-             .example = "migratekit cleanup run erp-02 --wait",
-             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
-             .options = with_wait({}),
-             .run = clean_up}};
+    return {
+        {.words = "failover check",
+         .summary = "Whether the machine can fail over and how long it will take; changes nothing. Exit code 5 when "
+                    "it cannot.",
+         .example = "migratekit failover check pg-db-01 --live",
+         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+         .options = check_options(),
+         .run = check},
+        test_command(),
+        {.words = "failover finish",
+         .summary = "Ends a test: keeps the verdict and rolls back.",
+         .example = "migratekit failover finish pg-db-01 --verdict worked --note 'log-in checked' --wait",
+         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+         .options = with_wait(
+             {{"--verdict", "VERDICT", "worked, failed or none", true}, {"--note", "TEXT", "kept with the verdict"}}),
+         .run = finish},
+        {.words = "failover extend",
+         .summary = "Moves the end of a running test.",
+         .example = "migratekit failover extend pg-db-01 --by 2h",
+         .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+         .options = {{"--by", "TIME", "how much longer it lasts, e.g. 2h", true}},
+         .run = extend},
+        live_command(),
+        ending_command("failover commit",
+                       "Ends a live failover for good: its snapshots are deleted, the machine stays in CloudStack.",
+                       "migratekit failover commit pg-db-01 --confirm pg-db-01 --wait", commit),
+        ending_command("failover back", "Takes a live failover back: cloud machine off, copy reverted, source on.",
+                       "migratekit failover back pg-db-01 --confirm pg-db-01 --wait", go_back),
+        {.words = "failover show",
+         .summary = "Everything about a failover: recovery point, machine, steps, boot, verdict, commands.",
+         .example = "migratekit failover show pg-db-01",
+         .arguments = {{"VM|JOB", "a machine, whose newest failover is meant, or a failover's job"}},
+         .run = show}};
 }
 
 }  // namespace mk::cli

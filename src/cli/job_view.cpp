@@ -95,8 +95,15 @@ std::string job_text(const Json& job, Instant now) {
         table.rows.push_back({"Consequence", text(*error, "consequence")});
         table.rows.push_back({"Remedy", text(*error, "remedy")});
     }
-    auto shown = render_text(table, false, 0);
+    return render_text(table, false, 0) + steps_of(job, now);
+}
+
+std::string steps_of(const Json& job, Instant now) {
+    std::string shown;
     for (const auto& step : value_or<Json>(job, "steps", Json::array())) {
+        if (value_or<bool>(step, "point_of_no_return", false)) {
+            shown += "      -- point of no return: from here on commit or go back --\n";
+        }
         const bool pending = text(step, "status") == "pending";
         shown += step_line(job, step, now) + (pending ? "  pending" : "") + "\n";
     }

@@ -14,6 +14,8 @@ Table job_table();
 std::vector<std::string> job_row(const Json& job, Instant now);
 /// Head and steps as text for people.
 std::string job_text(const Json& job, Instant now);
+/// One line per step; the point of no return is marked before its step.
+std::string steps_of(const Json& job, Instant now);
 /// "12:03:28 WARN  CloudStack answered 530, trying again"; UTC.
 std::string event_line(const Json& event);
 /// DEBUG 0, INFO 1, WARN 2, ERROR 3, in any case. Throws Error{invalid} for another word.

@@ -37,6 +37,10 @@ Json OmaApi::put(const std::string& path, const Json& body) {
     return call([&] { return client_.put(path, body, stop_); });
 }
 
+Json OmaApi::patch(const std::string& path, const Json& body) {
+    return call([&] { return client_.patch(path, body, stop_); });
+}
+
 Json OmaApi::remove(const std::string& path) {
     return call([&] { return client_.remove(path, stop_); });
 }

@@ -20,6 +20,7 @@ class OmaApi {
     Json get(const std::string& path);
     Json post(const std::string& path, const Json& body);
     Json put(const std::string& path, const Json& body);
+    Json patch(const std::string& path, const Json& body);
     Json remove(const std::string& path);
     /// For calls that make the OMA ask a vCenter or a CloudStack.
     void allow_long_calls();

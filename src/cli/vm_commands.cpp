@@ -1,4 +1,4 @@
-// vm list, show, add, remove, watch.
+// vm list, show, add, set, remove, watch.
 
 #include <algorithm>
 
@@ -64,6 +64,12 @@ ExitCode add(Session& session, const Input& input) {
         }
     });
     return worse(code, started(session, input, jobs));
+}
+
+ExitCode set(Session& session, const Input& input) {
+    const auto machine = session.api().patch(vm_path(input.text("VM")), {{"boot_disk_id", input.text("--boot-disk")}});
+    session.show(machine, vm_facts(machine, session.now()));
+    return ExitCode::done;
 }
 
 ExitCode remove(Session& session, const Input& input) {
@@ -141,6 +147,12 @@ std::vector<Command> vm_commands() {
              .options = with_wait({{"--vcenter", "NAME", "which vCenter; not needed when there is only one"},
                                    {"--sync", "", "start the first sync"}}),
              .run = add},
+            {.words = "vm set",
+             .summary = "Overrides from which disk the machine boots in CloudStack.",
+             .example = "migratekit vm set app-01 --boot-disk disk-2001",
+             .arguments = {{"VM", "name, ctx- id or unique prefix"}},
+             .options = {{"--boot-disk", "DISK", "one of its disks, as \"vm show\" names them", true}},
+             .run = set},
             {.words = "vm remove",
              .summary = "Takes a machine out of management; deletes its copy unless told otherwise or committed. The "
                         "source is not touched.",

@@ -85,6 +85,10 @@ Json ApiClient::put(const std::string& path, const Json& body, const std::stop_t
     return call("PUT", path, &body, stop);
 }
 
+Json ApiClient::patch(const std::string& path, const Json& body, const std::stop_token& stop) {
+    return call("PATCH", path, &body, stop);
+}
+
 Json ApiClient::remove(const std::string& path, const std::stop_token& stop) {
     return call("DELETE", path, nullptr, stop);
 }

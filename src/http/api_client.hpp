@@ -23,6 +23,7 @@ class ApiClient {
     Json get(const std::string& path, const std::stop_token& stop = {});
     Json post(const std::string& path, const Json& body, const std::stop_token& stop = {});
     Json put(const std::string& path, const Json& body, const std::stop_token& stop = {});
+    Json patch(const std::string& path, const Json& body, const std::stop_token& stop = {});
     Json remove(const std::string& path, const std::stop_token& stop = {});
     void set_limit(std::chrono::milliseconds limit) { limit_ = limit; }
 

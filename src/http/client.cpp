@@ -22,8 +22,10 @@ namespace {
 
 // A peer that does not even finish the TLS handshake in this time is as good as absent.
 constexpr std::chrono::milliseconds connect_limit{10'000};
-// A transfer that stands still so long is dead, however generous the limit of the whole call.
-constexpr long stalled_after_seconds = 90;
+// A peer that vanished without a word is noticed by these probes, however generous the limit of the call; one that only
+// takes its time (deleteVolume of CloudStack, an inspection of disks) is not.
+constexpr long probe_after_seconds = 30;
+constexpr long probe_every_seconds = 15;
 // Our servers close idle connections after 60 s; reusing one that is about to be closed would lose the request.
 constexpr long longest_idle_seconds = 50;
 // Only how often the loop looks without cause: stop requests and traffic wake it.
@@ -179,8 +181,9 @@ void Client::Impl::set_common(const std::string& url, std::chrono::milliseconds 
     set(handle, CURLOPT_SOCKOPTFUNCTION, &on_socket);
     set(handle, CURLOPT_TIMEOUT_MS, limit_ms);
     set(handle, CURLOPT_CONNECTTIMEOUT_MS, std::min<long>(limit_ms, connect_limit.count()));
-    set(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(handle, CURLOPT_LOW_SPEED_TIME, stalled_after_seconds);
+    set(handle, CURLOPT_TCP_KEEPALIVE, 1L);
+    set(handle, CURLOPT_TCP_KEEPIDLE, probe_after_seconds);
+    set(handle, CURLOPT_TCP_KEEPINTVL, probe_every_seconds);
     set(handle, CURLOPT_MAXAGE_CONN, longest_idle_seconds);
     set(handle, CURLOPT_QUICK_EXIT, 1L);  // else a hanging name lookup holds a stopped call until the resolver gives up
     set_tls();

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "appliance/oma/failover_views.hpp"
 #include "appliance/oma/routes.hpp"
 #include "appliance/oma/views.hpp"
 #include "control/replication/verification.hpp"
@@ -77,7 +78,7 @@ ServerResponse cancel_job(Services& services, const ServerRequest& request) {
     if (job.type == JobType::migration || job.type == JobType::verification) {
         services.replication.cancel(job.id);
     } else if (job.type == JobType::cleanup) {
-        throw Error(ErrorCode::conflict, "a rollback cannot be stopped",
+        throw Error(ErrorCode::conflict, "a job of this kind (" + job.operation + ") cannot be stopped",
                     {.consequence = "It goes on.",
                      .remedy = "Wait for it: migratekit job wait " + job.id.value,
                      .retry_safe = true});

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 
+#include "appliance/oma/failover_views.hpp"
 #include "appliance/oma/routes.hpp"
 #include "appliance/oma/views.hpp"
 #include "base/json_fields.hpp"
@@ -19,6 +20,9 @@ std::string query_or(const ServerRequest& request, const char* name, const std::
 
 Json machine_view(Services& services, const machines::Machine& machine) {
     auto shown = view(machine, services.machines.disks(machine.id));
+    if (services.reconcile.has_leftovers(machine.id)) {
+        shown["flags"].push_back("leftovers");
+    }
     shown["job"] = nullptr;
     if (!machine.current_job.empty()) {
         if (const auto job = services.job_log.find(machine.current_job)) {
@@ -106,6 +110,15 @@ ServerResponse start_verification(Services& services, const ServerRequest& reque
     return json_response({{"job_id", job.value}, {"context_id", machine.id.value}}, 202);
 }
 
+/// What may be changed of a managed machine: the disk that it boots from.
+ServerResponse change_machine(Services& services, const ServerRequest& request) {
+    require_role(request, "operator");
+    const auto machine = services.machines.require(request.params.at("id"));
+    const DiskId disk{json::require<std::string>(request.json(), "boot_disk_id")};
+    services.machines.set_boot_disk(machine.id, disk);
+    return json_response(machine_view(services, services.machines.require(machine.id.value)));
+}
+
 /// Leaves management: the volumes of the copy are deleted unless kept, the source is not touched.
 ServerResponse remove_machine(Services& services, const ServerRequest& request) {
     require_role(request, "operator");
@@ -148,6 +161,8 @@ void add_machine_routes(http::Router& router, Services& services) {
     router.add("GET", "/api/v1/vms/{id}", [&services](const ServerRequest& request) {
         return json_response(machine_view(services, services.machines.require(request.params.at("id"))));
     });
+    router.add("PATCH", "/api/v1/vms/{id}",
+               [&services](const ServerRequest& r) { return change_machine(services, r); });
     router.add("DELETE", "/api/v1/vms/{id}",
                [&services](const ServerRequest& r) { return remove_machine(services, r); });
     router.add("POST", "/api/v1/vms/{id}/sync",

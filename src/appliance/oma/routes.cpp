@@ -57,6 +57,7 @@ http::Router make_router(Services& services) {
     add_machine_routes(router, services);
     add_failover_routes(router, services);
     add_job_routes(router, services);
+    add_reconcile_routes(router, services);
     return router;
 }
 

@@ -16,6 +16,7 @@ void add_appliance_routes(http::Router& router, Services& services);
 void add_machine_routes(http::Router& router, Services& services);
 void add_failover_routes(http::Router& router, Services& services);
 void add_job_routes(http::Router& router, Services& services);
+void add_reconcile_routes(http::Router& router, Services& services);
 
 /// Who asks, for audit columns and job owners.
 std::string actor_of(const http::ServerRequest& request);

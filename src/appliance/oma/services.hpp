@@ -6,9 +6,11 @@
 #include "control/discovery/discovery_service.hpp"
 #include "control/failover/failover_service.hpp"
 #include "control/joblog/job_log.hpp"
+#include "control/ledger/effects.hpp"
 #include "control/ledger/ledger.hpp"
 #include "control/machines/machine_repository.hpp"
 #include "control/networks/network_mapping_repository.hpp"
+#include "control/reconcile/reconcile_service.hpp"
 #include "control/recovery/recovery_point_repository.hpp"
 #include "control/replication/replication_service.hpp"
 #include "control/settings/cloudstack_setup.hpp"
@@ -52,6 +54,8 @@ struct Services {
     failover::FailoverService& failover;
     joblog::JobLog& job_log;
     ledger::Ledger& ledger;
+    ledger::Effects& effects;
+    reconcile::ReconcileService& reconcile;
     std::function<std::vector<PeerState>()> peers;  ///< asks VMA and Volume Daemon how they are
     std::function<ApplianceState(const settings::PairedAppliance&)> appliance_state;  ///< answers within seconds
 };

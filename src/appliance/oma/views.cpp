@@ -17,14 +17,6 @@ Json text_or_null(const std::string& text) {
     return text.empty() ? Json(nullptr) : Json(text);
 }
 
-Json findings_view(const std::vector<Finding>& findings) {
-    Json list = Json::array();
-    for (const auto& finding : findings) {
-        list.push_back(contracts::to_json(finding));
-    }
-    return list;
-}
-
 Json disk_view(const machines::MachineDisk& disk) {
     return {{"disk_id", disk.disk_id.value},
             {"label", disk.label},
@@ -44,11 +36,12 @@ Json resource_list(const std::vector<settings::Resource>& resources) {
     return list;
 }
 
-Json step_view(const joblog::Step& step) {
+Json step_view(const joblog::Job& job, const joblog::Step& step) {
     return {{"order", step.order},
             {"name", step.name},
             {"title", step.title},
             {"weight", step.weight},
+            {"point_of_no_return", failover::is_point_of_no_return(job.type, step.name)},
             {"status", to_string(step.status)},
             {"detail", text_or_null(step.detail)},
             {"error", text_or_null(step.error_message)},
@@ -130,7 +123,7 @@ Json view(const RecoveryPoint& point) {
 Json view(const joblog::Job& job) {
     Json steps = Json::array();
     for (const auto& step : job.steps) {
-        steps.push_back(step_view(step));
+        steps.push_back(step_view(job, step));
     }
     return {{"job_id", job.id.value},
             {"type", to_string(job.type)},
@@ -181,29 +174,6 @@ Json verification_view(const Json& kept) {
     shown.erase("snapshot_ms");
     shown["snapshot_time"] = snapshot ? Json(to_iso8601(from_ms(*snapshot))) : Json(nullptr);
     return shown;
-}
-
-Json view(const failover::FailoverJob& job) {
-    return {{"job_id", job.job_id.value},
-            {"context_id", job.vm_context_id.value},
-            {"job_type", job.live ? "live" : "test"},
-            {"status", job.status},
-            {"recovery_point_id", text_or_null(job.recovery_point_id.value)},
-            {"destination_vm_id", text_or_null(job.destination_vm_id.value)},
-            {"destination_vm_name", text_or_null(job.destination_vm_name)},
-            {"test_duration_s", job.test_duration_s ? Json(*job.test_duration_s) : Json(nullptr)},
-            {"auto_cleanup", job.auto_cleanup},
-            {"boot_verdict", text_or_null(job.boot_verdict)},
-            {"boot_evidence", text_or_null(job.boot_evidence)},
-            {"verdict", text_or_null(job.verdict)},
-            {"verdict_note", text_or_null(job.verdict_note)},
-            {"created_at", to_iso8601(job.created)},
-            {"completed_at", instant(job.completed)}};
-}
-
-Json view(const failover::PreflightResult& result) {
-    return {
-        {"passed", result.passed()}, {"checks", findings_view(result.findings)}, {"network_ids", result.network_ids}};
 }
 
 Json view(const credentials::Credential& credential) {

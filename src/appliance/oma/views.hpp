@@ -15,8 +15,6 @@ Json view(const joblog::Event& event);
 Json view(const replication::ReplicationJob& job);
 /// What a verification keeps in its job's metadata; null for null.
 Json verification_view(const Json& kept);
-Json view(const failover::FailoverJob& job);
-Json view(const failover::PreflightResult& result);
 Json view(const credentials::Credential& credential);
 Json view(const settings::CloudStackSettings& settings);
 Json view(const settings::Resources& resources);

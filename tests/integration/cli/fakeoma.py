@@ -10,10 +10,10 @@ TOKEN = "correct-token"
 TITLES = ["Check that it can fail over", "Detach the volumes", "Add VirtIO drivers"]
 
 
-def step(order, title, status, detail=None, error=None, name="step"):
+def step(order, title, status, detail=None, error=None, name="step", no_return=False):
     began = "2026-01-01T10:00:00.000Z" if status != "pending" else None
     ended = "2026-01-01T10:02:34.000Z" if status not in ("pending", "running") else None
-    return {"order": order, "name": name, "title": title, "weight": 1, "status": status, "detail": detail, "error": error,
+    return {"order": order, "name": name, "title": title, "weight": 1, "point_of_no_return": no_return, "status": status, "detail": detail, "error": error,
             "started_at": began, "completed_at": ended}
 
 
@@ -65,6 +65,18 @@ def machine(name, context_id, status="ready_for_failover", label="Ready", **more
     return shown
 
 
+def failover(job_id="job-f", **more):
+    """A test failover as it is shown with its machine."""
+    shown = {"job_id": job_id, "context_id": "ctx-1", "job_type": "test", "on_clones": False, "status": "completed",
+             "recovery_point_id": "rp-1", "accept_unverified": False, "destination_vm_id": "vm-1", "destination_vm_name": "app-01-test-1",
+             "nics": [{"network_id": "n-1", "mac": None, "address": "10.1.1.7"}], "test_duration_s": 14400, "auto_cleanup": True,
+             "rollback_on_failure": False, "rollback_at": "2026-01-01T14:00:00.000Z", "probes": ["http:8080/", "ping"], "expect": None,
+             "boot_verdict": "booted", "boot_evidence": "HTTP 200", "boot_observations": [], "verdict": None, "verdict_note": None,
+             "created_at": "2026-01-01T10:00:00.000Z", "completed_at": None}
+    shown.update(more)
+    return shown
+
+
 class Problem(Exception):
     def __init__(self, status, code, detail, remedy="", consequence="Nothing was changed."):
         super().__init__(detail)
@@ -106,7 +118,7 @@ class FakeOma:
                 self.end_headers()
                 self.wfile.write(text)
 
-            do_GET = do_POST = do_PUT = do_DELETE = answer
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
@@ -133,6 +145,8 @@ class FakeOma:
             return {"vms": list(self.machines.values())}
         if (method, path) == ("GET", "/api/v1/jobs"):
             return {"jobs": [answers[0] for answers in self.jobs.values()]}
+        if (method, path) == ("POST", "/api/v1/failover/check"):
+            return {"passed": True, "checks": [], "network_ids": [], "nics": [], "forecast": {"likely_s": 240, "at_most_s": 600, "parts": []}}
         if path.startswith("/api/v1/vms/"):
             return self.machine(method, path[len("/api/v1/vms/"):], query)
         if path.startswith("/api/v1/jobs/"):

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from fakeoma import TOKEN, Problem, job, step, sync_job
+from fakeoma import TOKEN, Problem, failover, job, step, sync_job
 
 
 def error_of(result):
@@ -73,7 +73,7 @@ def test_wrong_token(cli):
 @pytest.mark.parametrize("arguments", [
     (), ("nonsense",), ("vm",), ("vm", "show"), ("vm", "show", "a", "b"), ("vm", "list", "--nonsense"), ("failover", "finish", "app-01"),
     ("vm", "list", "-o", "yml"), ("sync", "start", "app-01", "--wait", "--timeout", "soon"), ("failover", "test", "app-01", "--rollback-after", "never"),
-    ("failover", "finish", "app-01", "--verdict", "great"), ("api", "PATCH", "/api/v1/vms"), ("network", "map", "VM Network")])
+    ("failover", "finish", "app-01", "--verdict", "great"), ("api", "TRACE", "/api/v1/vms"), ("failover", "extend", "app-01"), ("vm", "set", "app-01"), ("network", "map", "VM Network")])
 def test_usage_errors(cli, oma, arguments):
     result = cli(*arguments)
     assert result.returncode == 2 and result.stdout == "" and result.stderr.startswith("Error: ")
@@ -189,7 +189,7 @@ def test_live_failover_wants_the_name(cli, oma):
     assert not [request for request in oma.requests if request[0] == "POST"]
     result = cli("failover", "live", "app-01", "--confirm", "app-01", "--probe", "http:8080/", "--force-power-off", "--shutdown-limit", "10m")
     assert result.returncode == 0
-    assert oma.requests[-1][2] == {"context_id": "ctx-1", "live": True, "probe": "http:8080/", "force_power_off": True, "shutdown_limit_s": 600}
+    assert oma.requests[-1][2] == {"context_id": "ctx-1", "live": True, "probes": ["http:8080/"], "force_power_off": True, "shutdown_limit_s": 600}
 
 
 @pytest.mark.parametrize("verb", ["commit", "back"])
@@ -224,6 +224,141 @@ def test_test_failover_request(cli, oma):
     result = cli("failover", "test", "app-01", "--network", "n-1", "--network", "n-2", "--rollback-after", "4h", "-o", "json")
     assert json.loads(result.stdout) == {"job_id": "j-1", "context_id": "ctx-1"}
     assert oma.requests[-1][2] == {"context_id": "app-01", "network_ids": ["n-1", "n-2"], "test_duration_s": 14400, "auto_cleanup": True}
+
+
+def test_everything_that_a_test_may_be_asked_for(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/test")] = {"job_id": "j-1", "context_id": "ctx-1"}
+    result = cli("failover", "test", "app-01", "--on-clones", "--probe", "http:8080/", "--probe", "ping", "--expect", "ready", "--address", "auto",
+                 "--address", "10.1.1.7", "--keep-mac", "--rollback-on-failure", "--skip-inspection", "--accept-unverified", "--boot-limit", "5m")
+    assert result.returncode == 0, result.stderr
+    assert oma.requests[-1][2] == {
+        "context_id": "app-01", "on_clones": True, "probes": ["http:8080/", "ping"], "expect": "ready", "addresses": ["", "10.1.1.7"], "keep_mac": True,
+        "rollback_on_failure": True, "inspect_guest": False, "accept_unverified": True, "boot_limit_s": 300}
+
+
+def test_check_tells_the_forecast(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/check")] = {
+        "passed": True, "network_ids": [], "nics": [], "checks": [{"severity": "note", "code": "volumes", "text": "2 volumes are there", "remedy": ""}],
+        "forecast": {"likely_s": 245, "at_most_s": 1300, "parts": [
+            {"title": "Send the last changes", "likely_s": 40, "at_most_s": 100, "reason": "about 2 GiB"}]}}
+    result = cli("failover", "check", "app-01", "--live")
+    assert result.returncode == 0 and "ok     2 volumes are there" in result.stdout
+    assert "The service will be away for about 5 min, at most 22 min." in result.stderr
+    assert "Send the last changes: 40 s, at most 100 s (about 2 GiB)" in result.stderr
+    assert "The test machine will run after about 5 min" in cli("failover", "check", "app-01").stderr
+    assert json.loads(cli("failover", "check", "app-01", "-o", "json").stdout)["forecast"]["likely_s"] == 245
+
+
+def test_check_passes_on_what_does_not_go_together(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/check")] = Problem(400, "invalid", "a live failover cannot run on clones")
+    assert cli("failover", "check", "app-01", "--live", "--on-clones").returncode == 2
+    assert oma.requests[-1][2] == {"context_id": "app-01", "live": True, "on_clones": True}
+
+
+def test_extend_moves_the_end(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/extend")] = failover(rollback_at="2026-01-01T16:00:00.000Z")
+    result = cli("failover", "extend", "app-01", "--by", "2h")
+    assert result.returncode == 0 and "2026-01-01T16:00:00.000Z" in result.stdout
+    assert oma.requests[-1][2] == {"context_id": "app-01", "by_s": 7200}
+    oma.answers[("POST", "/api/v1/failover/extend")] = Problem(409, "conflict", "no test of app-01 runs", "Start one.")
+    assert cli("failover", "extend", "app-01", "--by", "2h").returncode == 5
+
+
+def report():
+    row = job("job-f", "completed", [step(1, "Check that it can fail over", "completed"), step(2, "Start the machine", "completed", no_return=True)],
+              "live-failover")
+    seen = [{"at": "2026-01-01T10:04:00.000Z", "probe": "http:8080/", "is_proof": True, "text": "HTTP 200 from http://10.1.1.7:8080/"}]
+    sent = [{"at": "2026-01-01T10:01:00.000Z", "process": "volume-daemon", "command": "detachVolume", "object": "vol-1", "object_id": None,
+             "async_job_id": "cs-job-1", "state": "done"}]
+    point = {"id": "rp-1", "snapshot_time": "2026-01-01T09:59:00.000Z", "consistency": "crash"}
+    return {**failover(), "boot_observations": seen, "machine": "app-01", "job": row, "recovery_point": point, "commands": sent}
+
+
+def test_report_of_a_failover_by_machine_and_by_job(cli, oma):
+    oma.answers[("GET", "/api/v1/failover/jobs/job-f")] = report()
+    assert cli("failover", "show", "app-01").returncode == 3  # never failed over
+    oma.machines["app-01"]["failover"] = failover()
+    by_machine = cli("failover", "show", "app-01")
+    assert by_machine.returncode == 0, by_machine.stderr
+    for part in ("of 2026-01-01T09:59:00.000Z, crash-consistent", "app-01-test-1 (vm-1)", "n-1 10.1.1.7", "http:8080/, ping", "2026-01-01T14:00:00.000Z",
+                 "HTTP 200 from http://10.1.1.7:8080/", "detachVolume", "cs-job-1"):
+        assert part in by_machine.stdout, part
+    lines = by_machine.stdout.splitlines()
+    marked = next(i for i, line in enumerate(lines) if "point of no return" in line)
+    assert "Start the machine" in lines[marked + 1]
+    assert cli("failover", "show", "job-f").stdout == by_machine.stdout
+    assert json.loads(cli("failover", "show", "app-01", "-o", "json").stdout)["commands"][0]["async_job_id"] == "cs-job-1"
+    assert cli("failover", "show", "nobody-knows").returncode == 3
+
+
+def plan(actions):
+    return {"context_id": "ctx-2", "steps": [
+        {"name": "failover-job-retrieval", "title": "Read what the failover left", "actions": [], "problem": None},
+        {"name": "test-vm-deletion", "title": "Delete the machine", "actions": actions, "problem": None}]}
+
+
+DELETE = {"text": "delete the machine erp-02-test-1", "object_kind": "machine", "object_id": "vm-9", "is_removal": True}
+
+
+def test_plan_of_a_cleanup(cli, oma):
+    path = ("GET", "/api/v1/vms/erp-02/cleanup-plan")
+    oma.answers[path] = plan([DELETE])
+    assert cli("cleanup", "plan", "erp-02").stdout == "Delete the machine\n  - delete the machine erp-02-test-1 (vm-9)\n"
+    assert json.loads(cli("cleanup", "plan", "erp-02", "-o", "json").stdout)["steps"][1]["actions"] == [DELETE]
+    oma.answers[path] = plan([])
+    assert cli("cleanup", "plan", "erp-02").stdout == "Nothing is left to do.\n"
+    oma.answers[path] = plan([])
+    oma.answers[path]["steps"][1]["problem"] = "CloudStack does not answer"
+    assert "  ? CloudStack does not answer" in cli("cleanup", "plan", "erp-02").stdout
+    oma.answers[path] = Problem(409, "conflict", "there is nothing to clean up", "Look at the machine.")
+    assert cli("cleanup", "plan", "erp-02").returncode == 5
+
+
+def test_cleanup_in_a_script_asks_nothing(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/cleanup")] = {"job_id": "j-1", "context_id": "ctx-2"}
+    assert cli("cleanup", "run", "erp-02").returncode == 0
+    assert [request[:2] for request in oma.requests] == [("POST", "/api/v1/failover/cleanup")]
+
+
+@pytest.mark.parametrize("answer, code", [("yes", 0), ("no", 2)])
+def test_cleanup_on_a_terminal_shows_its_plan_first(cli, oma, answer, code):
+    oma.answers[("GET", "/api/v1/vms/erp-02/cleanup-plan")] = plan([DELETE])
+    oma.answers[("POST", "/api/v1/failover/cleanup")] = {"job_id": "j-1", "context_id": "ctx-2"}
+    terminal = cli.terminal("cleanup", "run", "erp-02")
+    terminal.wait_for("Go on?")
+    assert "delete the machine erp-02-test-1" in terminal.screen
+    assert not [request for request in oma.requests if request[0] == "POST"]
+    terminal.type(answer + "\n")
+    assert terminal.wait() == code
+    assert len([request for request in oma.requests if request[0] == "POST"]) == (1 if code == 0 else 0)
+
+
+def test_cleanup_on_a_terminal_without_a_question(cli, oma):
+    oma.answers[("POST", "/api/v1/failover/cleanup")] = {"job_id": "j-1", "context_id": "ctx-2"}
+    terminal = cli.terminal("cleanup", "run", "erp-02", "--yes")
+    assert terminal.wait() == 0
+
+
+def test_live_failover_on_a_terminal_tells_the_forecast_before_the_name(cli, oma):
+    check = {"passed": True, "network_ids": [], "nics": [], "checks": [],
+             "forecast": {"likely_s": 240, "at_most_s": 600, "parts": []}}
+    oma.answers[("POST", "/api/v1/failover/check")] = check
+    oma.answers[("POST", "/api/v1/failover/live")] = {"job_id": "j-1", "context_id": "ctx-1"}
+    terminal = cli.terminal("failover", "live", "app-01")
+    terminal.wait_for("to go on:")
+    assert "about 4 min, at most 10 min" in terminal.screen and "never tested" in terminal.screen
+    terminal.type("app-01\n")
+    assert terminal.wait() == 0
+    check["passed"] = False
+    terminal = cli.terminal("failover", "live", "app-01")
+    assert terminal.wait() == 5 and "It cannot fail over now" in terminal.screen
+
+
+def test_boot_disk_is_overridden(cli, oma):
+    assert cli("vm", "set", "app-01", "--boot-disk", "disk-2001").returncode == 0
+    assert tuple(oma.requests[-1]) == ("PATCH", "/api/v1/vms/app-01", {"boot_disk_id": "disk-2001"})
+    oma.answers[("PATCH", "/api/v1/vms/app-01")] = Problem(400, "invalid", "app-01 has no disk disk-9")
+    assert cli("vm", "set", "app-01", "--boot-disk", "disk-9").returncode == 2
 
 
 def test_finish_sends_verdict_and_note(cli, oma):

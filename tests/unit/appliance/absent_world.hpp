@@ -4,6 +4,7 @@
 #include "base/error.hpp"
 #include "control/discovery/discovery_service.hpp"
 #include "control/failover/ports.hpp"
+#include "control/reconcile/ports.hpp"
 #include "control/replication/ports.hpp"
 #include "control/settings/cloudstack_setup.hpp"
 #include "control/settings/source_appliances.hpp"
@@ -48,6 +49,7 @@ class AbsentReplicaVolumes : public replication::ReplicaVolumes {
     contracts::Volume attach_to_appliance(const VolumeId&, const Stop&) override { nobody_answers(); }
     void detach(const VolumeId&, const Stop&) override { nobody_answers(); }
     void remove(const VolumeId&, const Stop&) override { nobody_answers(); }
+    void remove_snapshot(const VolumeId&, const Stop&) override { nobody_answers(); }
     contracts::WriteSession open_session(const contracts::OpenWriteSession&, const Stop&) override { nobody_answers(); }
     std::vector<contracts::WriteSession> sessions_of(const JobId&, const Stop&) override { nobody_answers(); }
     std::vector<Range> verify(const WriteSessionId&, const std::vector<contracts::DigestedRange>&,
@@ -71,9 +73,18 @@ class AbsentFailoverVolumes : public failover::FailoverVolumes {
                                         const Stop&) override {
         nobody_answers();
     }
+    contracts::Snapshot create_snapshot_for_clones(const VolumeId&, const std::string&, const failover::Report&,
+                                                   const Stop&) override {
+        nobody_answers();
+    }
     void revert_snapshot(const VolumeId&, const failover::Report&, const Stop&) override { nobody_answers(); }
     void remove_snapshot(const VolumeId&, const Stop&) override { nobody_answers(); }
-    std::vector<contracts::Snapshot> snapshots_of(const VmContextId&, const Stop&) override { nobody_answers(); }
+    contracts::Volume create_clone(const VolumeId&, const std::string&, const failover::Report&, const Stop&) override {
+        nobody_answers();
+    }
+    std::vector<contracts::Volume> clones_of(const VmContextId&, const Stop&) override { nobody_answers(); }
+    void remove_clone(const VolumeId&, const Stop&) override { nobody_answers(); }
+    failover::StagingSpace staging(const Stop&) override { nobody_answers(); }
     std::string digest(const VolumeId&, const failover::Report&, const Stop&) override { nobody_answers(); }
     void discard_default_root(const CloudMachineId&, const Stop&) override { nobody_answers(); }
     std::vector<failover::MachineVolume> volumes_at(const CloudMachineId&, const Stop&) override { nobody_answers(); }
@@ -90,6 +101,8 @@ class AbsentCloud : public failover::CloudMachines, public settings::ResourceDis
     void stop(const CloudMachineId&, const Stop&) override { nobody_answers(); }
     bool destroy(const CloudMachineId&, const Stop&) override { nobody_answers(); }
     std::vector<std::string> network_ids(const Stop&) override { nobody_answers(); }
+    std::vector<Finding> assess(const failover::CloudNeeds&, const Stop&) override { nobody_answers(); }
+    void settle(const JobId&, const Stop&) override { nobody_answers(); }
     settings::Resources discover(const settings::CloudStackSettings&, const Stop&) override { nobody_answers(); }
 };
 
@@ -101,14 +114,40 @@ class AbsentTools : public failover::GuestPreparation, public failover::BootChec
                                   const failover::Report&, const Stop&) override {
         nobody_answers();
     }
-    failover::BootEvidence observe(const failover::CloudMachine&, const std::string&, std::chrono::seconds,
+    failover::GuestInspection inspect(const std::vector<failover::GuestDisk>&, const SourceMachine&,
+                                      const Stop&) override {
+        nobody_answers();
+    }
+    failover::BootEvidence observe(const failover::CloudMachine&, const failover::BootExpectation&,
                                    const Stop&) override {
         nobody_answers();
     }
-    void check(const std::string&) override { nobody_answers(); }
+    void check(const failover::BootExpectation&) override {}
     RecoveryPoint run(const JobId&, const VmContextId&, const Stop&) override { nobody_answers(); }
     void clean_up(const JobId&, const VmContextId&) override { nobody_answers(); }
     void drop_resumable(const VmContextId&) override { nobody_answers(); }
+};
+
+class AbsentSites : public reconcile::TargetInventory,
+                    public reconcile::TargetRemoval,
+                    public reconcile::SourceSnapshots {
+  public:
+    using Stop = std::stop_token;
+    reconcile::TargetView look(const Stop&) override {
+        if (!view) {
+            nobody_answers();
+        }
+        return *view;
+    }
+    void remove_volume(const VolumeId&, const Stop&) override { nobody_answers(); }
+    void remove_clone(const VolumeId&, const Stop&) override { nobody_answers(); }
+    void remove_snapshot(const VolumeId&, const Stop&) override { nobody_answers(); }
+    void discard_default_root(const CloudMachineId&, const Stop&) override { nobody_answers(); }
+    bool remove_machine(const CloudMachineId&, const Stop&) override { nobody_answers(); }
+    reconcile::SourceView find_snapshots(const contracts::VcenterAccess&, const Stop&) override { nobody_answers(); }
+    void remove_snapshot(const contracts::SnapshotRemoval&, const Stop&) override { nobody_answers(); }
+
+    std::optional<reconcile::TargetView> view;  ///< what CloudStack shows, for tests that want it to answer
 };
 
 /// No limit, nothing compared.

@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "appliance/oma/failover_views.hpp"
+#include "appliance/oma/reconcile_views.hpp"
 #include "appliance/oma/views.hpp"
 #include "unit/appliance/oma_world.hpp"
 
@@ -144,7 +146,12 @@ TEST_F(OmaContract, DescribesEveryFieldOfWhatIsLeft) {
 
     EXPECT_EQ(keys_of(view(point)), document_.fields("RecoveryPoint"));
     EXPECT_EQ(keys_of(view(point).at("disks").at(0)), document_.fields("RecoveryPointDisk"));
+    checks.nics.emplace_back();
+    checks.forecast.emplace().parts.emplace_back();
     EXPECT_EQ(keys_of(view(checks)), document_.fields("PreflightResult"));
+    EXPECT_EQ(keys_of(view(checks).at("nics").at(0)), document_.fields("Nic"));
+    EXPECT_EQ(keys_of(view(checks).at("forecast")), document_.fields("Forecast"));
+    EXPECT_EQ(keys_of(view(checks).at("forecast").at("parts").at(0)), document_.fields("ForecastPart"));
     EXPECT_EQ(keys_of(view(checks).at("checks").at(0)), document_.fields("Finding"));
     EXPECT_EQ(keys_of(view(resources)), document_.fields("CloudStackResources"));
     EXPECT_EQ(keys_of(view(resources).at("zones").at(0)), document_.fields("CloudStackResource"));
@@ -171,6 +178,26 @@ TEST_F(OmaContract, DescribesEveryFieldOfTheWayBetweenTheSites) {
     appliance.merge(document_.fields("ApplianceState"));
     appliance.insert("used");
     EXPECT_EQ(keys_of(answer("/api/v1/appliances/leeds")), appliance);
+}
+
+TEST_F(OmaContract, DescribesEveryFieldOfAFailover) {
+    failover::FailoverJob job;
+    job.boot_observations = R"([{"when":"2026-01-01T00:00:00.000Z","probe":"tcp:22","is_proof":true,"text":"SSH"}])";
+    job.network_mappings = R"({"nics":[{"network_id":"n","mac":"","address":"10.1.1.7"}]})";
+    const auto shown = view(job);
+    EXPECT_EQ(keys_of(shown), document_.fields("FailoverJob"));
+    EXPECT_EQ(keys_of(shown.at("boot_observations").at(0)), document_.fields("BootObservation"));
+    EXPECT_EQ(shown.at("boot_observations").at(0).at("at"), "2026-01-01T00:00:00.000Z");
+    EXPECT_EQ(keys_of(shown.at("nics").at(0)), document_.fields("Nic"));
+    EXPECT_TRUE(shown.at("nics").at(0).at("mac").is_null());
+    auto whole = document_.fields("FailoverJob");
+    whole.merge(document_.fields("FailoverReportParts"));
+    EXPECT_EQ(keys_of(report_of(services_, job)), whole);
+    EXPECT_EQ(keys_of(view(ledger::Effect{})), document_.fields("SentCommand"));
+    failover::PlannedStep step;
+    step.actions.emplace_back();
+    EXPECT_EQ(keys_of(view(step)), document_.fields("PlannedStep"));
+    EXPECT_EQ(keys_of(view(step).at("actions").at(0)), document_.fields("PlannedAction"));
 }
 
 TEST_F(OmaContract, DescribesEveryFieldOfAVerification) {
@@ -205,6 +232,15 @@ TEST_F(OmaContract, EndsOfALiveFailoverNeedAnOperatorAndAMachineThatIsFailedOver
         EXPECT_FALSE(problem.at("remedy").get<std::string>().empty());
     }
     EXPECT_TRUE(job_log_.list({}, false, 10).empty());
+}
+
+TEST_F(OmaContract, DescribesEveryFieldOfTheReconciler) {
+    reconcile::Report report;
+    report.unreachable.emplace_back();
+    EXPECT_EQ(keys_of(view(report)), document_.fields("ReconcileReport"));
+    EXPECT_EQ(keys_of(view(report).at("unreachable").at(0)), document_.fields("ReconcileUnreachable"));
+    // The routes add it.
+    EXPECT_EQ(keys_of(view(reconcile::Finding{})), without(document_.fields("ReconcileFinding"), {"machine"}));
 }
 
 TEST_F(OmaContract, DescribesStatusAndProblems) {

@@ -53,6 +53,7 @@ struct OmaWorld {
     std::shared_ptr<db::Database> database_ = db::Database::open("sqlite:" + (folder_ / "oma.db"));
     joblog::JobLog job_log_{database_, clock_};
     ledger::Ledger ledger_{database_, clock_};
+    ledger::Effects effects_{database_, clock_, "oma-api"};
     machines::MachineRepository machines_{database_, job_log_, clock_};
     recovery::RecoveryPointRepository recovery_points_{database_, clock_};
     credentials::CredentialRepository credentials_{database_, box_, clock_};
@@ -66,6 +67,7 @@ struct OmaWorld {
     test::AbsentFailoverVolumes failover_volumes_;
     test::AbsentCloud cloud_;
     test::AbsentTools tools_;
+    test::AbsentSites sites_;
     test::PlainPolicies policies_;
     test::FakePairings pairings_;
     settings::TransferSettings transfer_{database_, clock_};
@@ -74,6 +76,16 @@ struct OmaWorld {
     discovery::DiscoveryService discovery_{credentials_, machines_, source_};
     replication::ReplicationService replication_{replication_use()};
     failover::FailoverService failover_{failover_use()};
+    reconcile::ReconcileService reconcile_{{.database = database_,
+                                            .job_log = job_log_,
+                                            .ledger = ledger_,
+                                            .machines = machines_,
+                                            .recovery_points = recovery_points_,
+                                            .credentials = credentials_,
+                                            .target = sites_,
+                                            .removal = sites_,
+                                            .source = sites_,
+                                            .clock = clock_}};
     Services services_{.tokens = tokens_,
                        .credentials = credentials_,
                        .cloudstack = cloudstack_,
@@ -91,6 +103,8 @@ struct OmaWorld {
                        .failover = failover_,
                        .job_log = job_log_,
                        .ledger = ledger_,
+                       .effects = effects_,
+                       .reconcile = reconcile_,
                        .peers = [] { return std::vector<PeerState>{PeerState{}}; },
                        .appliance_state =
                            [](const settings::PairedAppliance& appliance) {

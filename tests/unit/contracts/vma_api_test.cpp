@@ -191,6 +191,29 @@ TEST(VmaContract, PowerRoundTrip) {
     EXPECT_EQ(text(power_state_from(wire(to_json(state)))), text(state));
 }
 
+TEST(VmaContract, SnapshotsRoundTrip) {
+    const SourceSnapshot snapshot{.machine_moref = "vm-1",
+                                  .machine_name = "web",
+                                  .instance_uuid = "5000",
+                                  .moref = "snapshot-7",
+                                  .name = "migratekit-j",
+                                  .job_id = JobId{"j"},
+                                  .appliance_id = "vma",
+                                  .created_ms = 1'767'225'600'000};
+    const auto back = source_snapshot_from(wire(to_json(snapshot)));
+    EXPECT_EQ(to_json(back), to_json(snapshot));
+    EXPECT_EQ(back.job_id, JobId{"j"});
+    EXPECT_EQ(back.created_ms, snapshot.created_ms);
+
+    SnapshotRemoval removal;
+    removal.vcenter = {.url = "vc", .username = "u", .password = Secret("p"), .certificate_sha256 = ""};
+    removal.moref = "vm-1";
+    auto json = to_json(removal);
+    EXPECT_THROW(snapshot_removal_from(json), Error) << "which snapshot is not said";
+    json["snapshot_moref"] = "snapshot-7";
+    EXPECT_EQ(snapshot_removal_from(wire(json)).snapshot_moref, "snapshot-7");
+}
+
 TEST(VmaContract, ErrorKeepsItsAdvice) {
     const Error error = Error(ErrorCode::exhausted, "full", {"nothing lost", "make room", true}).with_native("ENOSPC");
     const Error back = error_from(wire(to_json(error)));

@@ -15,6 +15,18 @@ TEST(VolumesContract, RoundTrips) {
     volume.vm_id = CloudMachineId{"m"};
     volume.device_id = 3;
     EXPECT_EQ(text(volume_from(wire(to_json(volume)))), text(volume));
+    EXPECT_FALSE(volume_from(wire(to_json(volume))).clone_of);
+    volume.clone_of = VolumeId{"r"};
+    EXPECT_EQ(volume_from(wire(to_json(volume))).clone_of, VolumeId{"r"});
+
+    const MachineVolume attached{.volume_id = VolumeId{"v"}, .type = "ROOT", .is_replica = true, .device_id = 0};
+    EXPECT_EQ(text(machine_volume_from(wire(to_json(attached)))), text(attached));
+    Json untold = to_json(attached);
+    untold.erase("is_replica");
+    EXPECT_THROW(machine_volume_from(untold), Error) << "not told must not mean that nothing is at risk";
+
+    const StagingSpace space{.total_bytes = 4, .free_bytes = 3, .reserved_bytes = 2, .available_bytes = 1};
+    EXPECT_EQ(text(staging_space_from(wire(to_json(space)))), text(space));
 
     Snapshot snapshot{.volume_id = VolumeId{"v"},
                       .snapshot_id = CloudSnapshotId{"s"},

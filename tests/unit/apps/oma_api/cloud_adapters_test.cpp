@@ -72,7 +72,7 @@ class CloudMachinesTest : public testing::Test {
         failover::MachineOrder order;
         order.name = "web";
         order.display_name = "web (test)";
-        order.network_ids = {"net"};
+        order.nics = {{.network_id = "net", .mac = {}, .address = {}}};
         return order;
     }
 
@@ -83,11 +83,15 @@ class CloudMachinesTest : public testing::Test {
     std::shared_ptr<db::Database> database_ = db::Database::open("sqlite:" + (folder_ / "oma.db"));
     settings::CloudStackSettingsRepository settings_{database_, box_, clock_};
     ledger::Ledger ledger_{database_, clock_};
+    ledger::Effects effects_{database_, clock_, "oma-api"};
     failover::FailoverRepository failovers_{database_, clock_};
     joblog::JobLog job_log_{database_, clock_};
     machines::MachineRepository managed_{database_, job_log_, clock_};
     credentials::CredentialRepository credentials_{database_, box_, clock_};
-    CloudMachinesAdapter machines_{settings_, ledger_, failovers_};
+    CloudMachinesAdapter machines_{{settings_, ledger_, effects_, failovers_, job_log_},
+                                   {.jobs = std::chrono::milliseconds{50},
+                                    .commands = std::chrono::milliseconds{5},
+                                    .poll = std::chrono::milliseconds{1}}};
     VmContextId context_;
 };
 
@@ -222,6 +226,132 @@ TEST_F(CloudMachinesTest, WhatIsGoneIsDestroyed) {
 
     EXPECT_TRUE(machines_.destroy(vm, {}));
     EXPECT_NO_THROW(machines_.stop(vm, {}));
+}
+
+TEST_F(CloudMachinesTest, CardsAreOrderedAsWished) {
+    begin_failover();
+    nothing_is_tagged();
+    cloud_.script.job("deployVirtualMachine").job("createTags");
+    cloud_.script.on("listVirtualMachines", Json::object())
+        .on("listVirtualMachines", Json::object())
+        .on("listVirtualMachines", machine("web (test)", "2026-01-01T00:00:01+0000", "Stopped"));
+    auto wished = order();
+    wished.nics = {{.network_id = "front", .mac = "02:00:00:00:00:01", .address = {}},
+                   {.network_id = "back", .mac = {}, .address = "10.1.1.7"}};
+
+    machines_.create(wished, {});
+
+    const auto& sent = cloud_.script.last("deployVirtualMachine").parameters;
+    EXPECT_EQ(sent.at("iptonetworklist[0].networkid"), "front");
+    EXPECT_EQ(sent.at("iptonetworklist[0].mac"), "02:00:00:00:00:01");
+    EXPECT_FALSE(sent.contains("iptonetworklist[0].ip"));
+    EXPECT_EQ(sent.at("iptonetworklist[1].networkid"), "back");
+    EXPECT_EQ(sent.at("iptonetworklist[1].ip"), "10.1.1.7");
+}
+
+TEST_F(CloudMachinesTest, EveryCommandIsNoted) {
+    ledger_.confirm(begin_failover(), vm.value);
+    cloud_.script.job("destroyVirtualMachine");
+    cloud_.script.on("listVirtualMachines", somebody_elses())
+        .on("listVirtualMachines", somebody_elses())
+        .on("listVirtualMachines", somebody_elses())
+        .on("listVirtualMachines", Json::object());
+
+    machines_.destroy(vm, {});
+
+    const auto notes = effects_.of({vm.value}, {});
+    ASSERT_EQ(notes.size(), 1U);
+    EXPECT_EQ(notes[0].command, "destroyVirtualMachine");
+    EXPECT_EQ(notes[0].async_job_id, "job-1");
+    EXPECT_EQ(notes[0].state, "done");
+}
+
+/// What an earlier process left.
+class SettleTest : public CloudMachinesTest {
+  protected:
+    SettleTest() {
+        job_ = job_log_.start({.type = JobType::cleanup,
+                               .operation = "cleanup",
+                               .owner = "test",
+                               .vm_context_id = context_,
+                               .metadata = "{}",
+                               .steps = {{"one", "One", 1}}});
+        ledger_.confirm(begin_failover(), vm.value);
+        ledger_.confirm(ledger_.intend(ledger::Site::target, "volume", "mk-web", context_, job_), "volume-1");
+    }
+    std::string submit(ledger::Effects& process, const std::string& command, const std::string& object) {
+        auto note = process.begin(command, object);
+        process.submitted(note, "cs-" + command, "");
+        return note;
+    }
+    std::string state_of(const std::string& object) {
+        const auto notes = effects_.of({object}, {});
+        return notes.size() == 1 ? notes[0].state : std::to_string(notes.size()) + " notes";
+    }
+
+    JobId job_;
+    ledger::Effects daemon_{database_, clock_, "volume-daemon"};
+};
+
+TEST_F(SettleTest, WithoutOpenNotesNobodyIsAsked) {
+    machines_.settle(job_, {});
+    machines_.settle(JobId{"unknown"}, {});
+    EXPECT_TRUE(cloud_.script.requests.empty());
+}
+
+TEST_F(SettleTest, JobsOfTheMachineAndItsVolumesAreWaitedFor) {
+    submit(effects_, "stopVirtualMachine", vm.value);
+    submit(daemon_, "detachVolume", "volume-1");
+    cloud_.script.on("queryAsyncJobResult", {{"jobstatus", 0}})
+        .on("queryAsyncJobResult", {{"jobstatus", 1}, {"jobresult", Json::object()}})
+        .on("queryAsyncJobResult",
+            {{"jobstatus", 2}, {"jobresultcode", 530}, {"jobresult", {{"errorcode", 530}, {"errortext", "no"}}}});
+
+    CloudMachinesAdapter({settings_, ledger_, effects_, failovers_, job_log_}).settle(job_, {});
+
+    EXPECT_EQ(state_of(vm.value), "done");
+    EXPECT_EQ(state_of("volume-1"), "failed");
+}
+
+TEST_F(SettleTest, NotesOfOtherMachinesStayAsTheyAre) {
+    submit(effects_, "stopVirtualMachine", "somebody-elses");
+    machines_.settle(job_, {});
+    EXPECT_EQ(state_of("somebody-elses"), "submitted");
+    EXPECT_TRUE(cloud_.script.requests.empty());
+}
+
+TEST_F(SettleTest, ACommandWhoseAnswerNobodySawIsUnknown) {
+    effects_.begin("deployVirtualMachine", "web");
+    machines_.settle(job_, {});
+    EXPECT_EQ(state_of("web"), "unknown");
+}
+
+TEST_F(SettleTest, WhatANeighbourIsJustSendingIsItsOwnToSettle) {
+    daemon_.begin("attachVolume", "volume-1");
+    machines_.settle(job_, {});
+    EXPECT_EQ(state_of("volume-1"), "intended");
+}
+
+TEST_F(SettleTest, AJobThatOutlivesOurPatienceStaysOpen) {
+    submit(daemon_, "createSnapshot", "volume-1");
+    cloud_.script.on("queryAsyncJobResult", {{"jobstatus", 0}});
+    EXPECT_NO_THROW(machines_.settle(job_, {}));
+    EXPECT_EQ(state_of("volume-1"), "submitted");
+}
+
+TEST_F(SettleTest, AJobThatCloudStackForgotIsUnknown) {
+    submit(daemon_, "createSnapshot", "volume-1");
+    cloud_.script.fail("queryAsyncJobResult", 431, "entity does not exist");
+    machines_.settle(job_, {});
+    EXPECT_EQ(state_of("volume-1"), "unknown");
+}
+
+TEST_F(SettleTest, EndsWhenItIsStopped) {
+    submit(daemon_, "createSnapshot", "volume-1");
+    daemon_.begin("attachVolume", "volume-1");
+    std::stop_source stop;
+    stop.request_stop();
+    EXPECT_EQ(code_of([&] { machines_.settle(job_, stop.get_token()); }), ErrorCode::cancelled);
 }
 
 }  // namespace

@@ -37,6 +37,27 @@ TEST_F(VmaClientTest, SendsTheAccessInTheBodyOnly) {
     EXPECT_TRUE(asked.query.empty());
 }
 
+TEST_F(VmaClientTest, SnapshotsAreFoundAndRemovedByReference) {
+    contracts::SourceSnapshot snapshot;
+    snapshot.machine_moref = "vm-1";
+    snapshot.moref = "snapshot-7";
+    snapshot.name = "migratekit-j";
+    snapshot.job_id = JobId{"j"};
+    vma_.on("POST /api/v1/snapshots/list",
+            {{"vcenter_uuid", "vc-1"}, {"snapshots", Json::array({contracts::to_json(snapshot)})}});
+    vma_.on("POST /api/v1/snapshots/remove", {{"removed", true}});
+
+    const auto view = client_.find_snapshots(access_, {});
+    EXPECT_EQ(view.vcenter_uuid, "vc-1");
+    ASSERT_EQ(view.snapshots.size(), 1U);
+    EXPECT_EQ(view.snapshots.front().job_id, JobId{"j"});
+    client_.remove_snapshot({.vcenter = access_, .moref = "vm-1", .snapshot_moref = "snapshot-7"}, {});
+    const auto asked = vma_.asked().back();
+    EXPECT_EQ(asked.body.at("moref"), "vm-1");
+    EXPECT_EQ(asked.body.at("snapshot_moref"), "snapshot-7");
+    EXPECT_EQ(asked.body.at("password"), "p");
+}
+
 TEST_F(VmaClientTest, AMachineThatIsGoneIsToldSo) {
     vma_.on("POST /api/v1/discover", inventory(Json::array()));
 

@@ -176,5 +176,65 @@ TEST_F(VolumesClientTest, TellsTheVersionAndNothingOfWhoIsAway) {
     EXPECT_EQ(code_of([&] { client_.version(); }), ErrorCode::unavailable);
 }
 
+TEST_F(VolumesClientTest, MakesListsAndRemovesClones) {
+    const std::string make = "POST /api/v1/volumes/v-1/clones";
+    auto clone = volume_json();
+    clone["volume_id"] = "c-1";
+    clone["clone_of"] = "v-1";
+    accept(make);
+    accept("DELETE /api/v1/volumes/c-1");
+    daemon_.on(operation_route, operation("completed", {{"result", clone}}));
+    daemon_.on("GET /api/v1/volumes", {{"volumes", Json::array({clone})}});
+
+    EXPECT_EQ(client_.create_clone(volume, "web-test", {}, {}).clone_of, volume);
+    ASSERT_EQ(client_.clones_of(VmContextId{"ctx"}, {}).size(), 1u);
+    EXPECT_EQ(daemon_.asked().back().query, "clones=true");
+    client_.remove_clone(VolumeId{"c-1"}, {});
+    for (const auto& asked : daemon_.asked()) {
+        if (asked.route == "DELETE /api/v1/volumes/c-1") {
+            EXPECT_EQ(asked.query, "only=clone") << "a replica is refused by the daemon itself";
+        }
+    }
+    EXPECT_EQ(daemon_.count("DELETE /api/v1/volumes/c-1"), 1u);
+}
+
+TEST_F(VolumesClientTest, SaysWhetherASnapshotMustRevert) {
+    const std::string route = "POST /api/v1/snapshots";
+    accept(route);
+    daemon_.on(operation_route, operation("completed", {{"result", {{"volume_id", "v-1"}, {"status", "ready"}}}}));
+
+    client_.create_snapshot(volume, "s", {}, {});
+    client_.create_snapshot_for_clones(volume, "s", {}, {});
+    std::vector<bool> told;
+    for (const auto& asked : daemon_.asked()) {
+        if (asked.route == route) {
+            told.push_back(asked.body.at("must_revert"));
+        }
+    }
+    EXPECT_EQ(told, (std::vector<bool>{true, false}));
+}
+
+TEST_F(VolumesClientTest, TellsWhoseTheVolumesOfAMachineAre) {
+    const std::string route = "GET /api/v1/machines/m-1/volumes";
+    daemon_.on(route, {{"volumes",
+                        {{{"volume_id", "v-1"}, {"type", "ROOT"}, {"is_replica", true}, {"is_clone", false}},
+                         {{"volume_id", "c-1"}, {"type", "DATADISK"}, {"is_replica", false}, {"is_clone", true}}}}});
+    const auto volumes = client_.volumes_at(CloudMachineId{"m-1"}, {});
+    ASSERT_EQ(volumes.size(), 2u);
+    EXPECT_TRUE(volumes[0].is_replica && !volumes[0].is_clone);
+    EXPECT_TRUE(!volumes[1].is_replica && volumes[1].is_clone);
+
+    daemon_.on(route, {{"volumes", {{{"volume_id", "v-1"}, {"type", "ROOT"}}}}});
+    EXPECT_NO_THROW(client_.volumes_at(CloudMachineId{"m-1"}, {}));  // the last answer of before
+    EXPECT_EQ(code_of([&] { client_.volumes_at(CloudMachineId{"m-1"}, {}); }), ErrorCode::invalid);
+}
+
+TEST_F(VolumesClientTest, TellsTheStagingSpace) {
+    daemon_.on("GET /api/v1/staging",
+               {{"total_bytes", 9}, {"free_bytes", 7}, {"reserved_bytes", 2}, {"available_bytes", 5}});
+    EXPECT_EQ(client_.staging({}).available_bytes, 5u);
+    EXPECT_EQ(client_.staging({}).reserved_bytes, 2u);
+}
+
 }  // namespace
 }  // namespace mk::oma
