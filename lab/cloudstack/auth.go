@@ -73,10 +73,10 @@ func (c *cloud) throttled(who *account) error {
 		return nil
 	}
 	now := time.Now()
-	t := c.calls[who.ID]
+	t := c.throttles[who.ID]
 	if t == nil || now.After(t.until) {
 		t = &throttle{until: now.Add(time.Duration(c.st.settingInt("api.throttling.interval")) * time.Second)}
-		c.calls[who.ID] = t
+		c.throttles[who.ID] = t
 	}
 	t.count++
 	if t.count > c.st.settingInt("api.throttling.max") {

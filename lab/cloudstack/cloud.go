@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"migratekit/lab/internal/watch"
 )
 
 // cloud is the management server and its one KVM cluster.
@@ -19,13 +21,15 @@ type cloud struct {
 	meta   *metadata
 	table  map[string]*command
 	faults *faultBook
+	desk   watch.Desk  // commands that are held
+	calls  watch.Calls // what was asked
 
 	mu         sync.Mutex
 	st         *state
 	guests     map[string]*guest   // machine id -> its QEMU process
 	loops      *loopHost           // devices of the appliance
 	queues     map[string]*vmQueue // machine id -> jobs waiting for it
-	calls      map[string]*throttle
+	throttles  map[string]*throttle
 	violations []string // answers that were not in the metadata
 	downUntil  time.Time
 
@@ -52,7 +56,7 @@ func openCloud(dir string) (*cloud, error) {
 	if st == nil {
 		st = seedState()
 	}
-	c := &cloud{dir: dir, meta: meta, st: st, faults: newFaultBook(), guests: map[string]*guest{}, calls: map[string]*throttle{}}
+	c := &cloud{dir: dir, meta: meta, st: st, faults: newFaultBook(), guests: map[string]*guest{}, throttles: map[string]*throttle{}}
 	c.loops = newLoopHost(filepath.Join(dir, "by-id"))
 	c.table = commandTable()
 	for name := range c.table {

@@ -17,9 +17,10 @@ func (c *cloud) controlHandler() http.Handler {
 	mux.HandleFunc("/faults", func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodGet:
-			controlAnswer(w, http.StatusOK, object{"known": faultKinds, "armed": c.faults.list()})
+			controlAnswer(w, http.StatusOK, object{"faults": faultKinds, "armed": c.faults.list()})
 		case http.MethodDelete:
 			c.faults.clear()
+			c.desk.Release() // who waits at a fault that is off would wait for ever
 			controlAnswer(w, http.StatusOK, object{"ok": true})
 		default:
 			controlAnswer(w, http.StatusMethodNotAllowed, object{"error": "GET or DELETE"})
@@ -35,7 +36,7 @@ func (c *cloud) controlHandler() http.Handler {
 
 // post reads a JSON object, takes its "name" out and hands both on; values become text, so that 3, "3" and
 // true need no care.
-func (c *cloud) post(act func(string, map[string]string) error) http.HandlerFunc {
+func (c *cloud) post(act func(string, map[string]string) (object, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost {
 			controlAnswer(w, http.StatusMethodNotAllowed, object{"error": "POST a JSON object"})
@@ -54,11 +55,15 @@ func (c *cloud) post(act func(string, map[string]string) error) http.HandlerFunc
 		}
 		name := values["name"]
 		delete(values, "name")
-		if err := act(name, values); err != nil {
+		result, err := act(name, values)
+		if err != nil {
 			controlAnswer(w, http.StatusBadRequest, object{"error": err.Error()})
 			return
 		}
-		controlAnswer(w, http.StatusOK, object{"ok": true})
+		if result == nil {
+			result = object{"ok": true}
+		}
+		controlAnswer(w, http.StatusOK, result)
 	}
 }
 
@@ -71,18 +76,18 @@ func controlAnswer(w http.ResponseWriter, status int, body object) {
 }
 
 // armFault: kill_management without a command strikes at once.
-func (c *cloud) armFault(name string, values map[string]string) error {
+func (c *cloud) armFault(name string, values map[string]string) (object, error) {
 	if name == "kill_management" && values["command"] == "" {
 		probe := newFaultBook()
 		if err := probe.arm(name, values); err != nil {
-			return err
+			return nil, err
 		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.killManagement(probe.armed[0].millis("down_ms"))
-		return nil
+		return nil, nil
 	}
-	return c.faults.arm(name, values)
+	return nil, c.faults.arm(name, values)
 }
 
 // listenControl opens the socket; a stale one of a crashed predecessor is replaced (the lock on the directory is held).

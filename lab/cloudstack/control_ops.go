@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"migratekit/lab/internal/watch"
 )
 
 // operate runs an operation that no API has: what an administrator, another tenant or a guest would do.
@@ -16,19 +18,24 @@ import (
 //	user           account, disabled   disables or enables an account
 //	power_off      vm                  the guest powers itself off, hard
 //	expire_jobs                        finished jobs are purged, as job.expire.minutes would
-func (c *cloud) operate(op string, v map[string]string) error {
+//
+// and those of watch.Operate: hold_wait, hold_release, commands.
+func (c *cloud) operate(op string, v map[string]string) (object, error) {
+	if answer, known, err := watch.Operate(&c.desk, &c.calls, op, v); known {
+		return answer, err
+	}
 	operations := map[string]func(map[string]string) error{
 		"set": c.opSet, "limit": c.opLimit, "vm_snapshot": c.opSnapshot, "vm_snapshot_gone": c.opSnapshotGone,
 		"assign_appliance": c.opAssign, "user": c.opUser, "power_off": c.opPowerOff, "expire_jobs": c.opExpireJobs,
 	}
 	run := operations[op]
 	if run == nil {
-		return fmt.Errorf("unknown operation %q", op)
+		return nil, fmt.Errorf("unknown operation %q", op)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer c.save()
-	return run(v)
+	return nil, run(v)
 }
 
 func (c *cloud) opSet(v map[string]string) error {

@@ -9,6 +9,7 @@ type commandPlan struct {
 	dropAnswer  bool
 	early       *apiError // before the signature check: 429, 401, 503
 	fail        *apiError // after it
+	holdAt      string    // point at which it is stopped, "" for none
 }
 
 func (b *faultBook) forCommand(name string) commandPlan {
@@ -22,6 +23,7 @@ func (b *faultBook) forCommand(name string) commandPlan {
 		"unavailable": func(*fault) {
 			plan.early = refuse(codeUnavailable, "Management server is preparing for shutdown and cannot accept new jobs")
 		},
+		"hold":         func(f *fault) { plan.holdAt = f.values["at"] },
 		"fail_command": func(f *fault) { plan.fail = refuse(f.num("code"), "%s", f.values["text"]) },
 	})
 	return plan

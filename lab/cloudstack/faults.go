@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,6 +50,10 @@ var faultKinds = []faultKind{
 		[]faultParam{{"command", "", "API command whose job is struck; empty: now"}, pNth, pTimes,
 			{"at", "transitional", "queued, transitional, during (half of a copy done), host (host done, database not) or done (only the result is lost)"},
 			{"down_ms", "0", "how long the API is away"}}},
+	{"hold", "a command is stopped at a point until op hold_release; op hold_wait tells that it is there",
+		[]faultParam{pCommand, pNth, pTimes,
+			{"at", "request", "request (arrived, nothing done; dropped when its client is gone at the release), accepted (done, or its job begun, answer not sent), " +
+				"transitional (job under way), host (host done, database not) or answer (all done, the result not told)"}}},
 	{"snapshot_error", "a snapshot ends in state Error", []faultParam{pNth, pTimes}},
 	{"revert_partial", "a revert fails after half of the data was copied over the volume", []faultParam{pNth, pTimes}},
 }
@@ -114,7 +117,7 @@ func (b *faultBook) arm(name string, given map[string]string) error {
 			}
 			values[key] = value
 		}
-		if err := checkFaultWords(values); err != nil {
+		if err := checkFaultWords(name, values); err != nil {
 			return fmt.Errorf("fault %s: %w", name, err)
 		}
 		b.mu.Lock()
@@ -128,12 +131,17 @@ func (b *faultBook) arm(name string, given map[string]string) error {
 	return fmt.Errorf("unknown fault %q, GET /faults lists them", name)
 }
 
-func checkFaultWords(values map[string]string) error {
-	allowed := map[string]string{"when": "before after", "done": "true false", "at": "queued transitional during host done"}
-	for key, words := range allowed {
-		if value, given := values[key]; given && !contains(strings.Fields(words), value) {
-			return fmt.Errorf("%s must be one of: %s", key, words)
-		}
+// faultWords are the parameters that take one of several words.
+var faultWords = map[string]struct{ key, words string }{
+	"fail_job":        {"when", "before after"},
+	"lose_job_result": {"done", "true false"},
+	"kill_management": {"at", "queued transitional during host done"},
+	"hold":            {"at", "request accepted transitional host answer"},
+}
+
+func checkFaultWords(fault string, values map[string]string) error {
+	if choice, limited := faultWords[fault]; limited && !contains(strings.Fields(choice.words), values[choice.key]) {
+		return fmt.Errorf("%s must be one of: %s", choice.key, choice.words)
 	}
 	return nil
 }
@@ -160,16 +168,11 @@ func (b *faultBook) list() []object {
 	defer b.mu.Unlock()
 	out := []object{}
 	for _, f := range b.armed {
-		keys := make([]string, 0, len(f.values))
-		for key := range f.values {
-			keys = append(keys, key)
+		values := object{}
+		for key, value := range f.values {
+			values[key] = value
 		}
-		sort.Strings(keys)
-		o := object{"name": f.kind, "matched": f.seen, "struck": f.struck}
-		for _, key := range keys {
-			o[key] = f.values[key]
-		}
-		out = append(out, o)
+		out = append(out, object{"name": f.kind, "parameters": values, "matched": f.seen, "struck": f.struck})
 	}
 	return out
 }

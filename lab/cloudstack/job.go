@@ -32,6 +32,7 @@ type jobRun struct {
 	ctx  context.Context // ends when the management server dies
 	job  *job
 	plan jobPlan
+	hold string // point at which the command is held
 }
 
 // errServerDied ends a job whose management server is gone: nothing more may be written on its behalf.
@@ -117,7 +118,7 @@ func (k *call) answerJob(entry *command) (answer, error) {
 		InstanceType: t.instanceType, InstanceID: t.instanceID, Created: time.Now().UTC(),
 	}
 	k.st.Jobs = append(k.st.Jobs, j)
-	k.startJob(j, t)
+	k.startJob(j, t, k.holdAt)
 	fields := object{"jobid": j.ID}
 	if t.creates {
 		fields["id"] = t.instanceID
@@ -144,8 +145,8 @@ func commandClass(name string) string {
 }
 
 // startJob runs the task in its own goroutine; mu is held.
-func (c *cloud) startJob(j *job, t *task) {
-	r := &jobRun{c: c, ctx: c.life, job: j, plan: c.faults.forJob(j.Command)}
+func (c *cloud) startJob(j *job, t *task, hold string) {
+	r := &jobRun{c: c, ctx: c.life, job: j, plan: c.faults.forJob(j.Command), hold: hold}
 	queues := c.queues
 	c.work.Add(1)
 	go func() {
@@ -174,6 +175,7 @@ func (r *jobRun) run(t *task) {
 	}
 	r.step()
 	pause(r.ctx.Done(), r.plan.delay)
+	r.heldAt("transitional")
 	if r.killAt("checked") {
 		return
 	}
@@ -181,11 +183,16 @@ func (r *jobRun) run(t *task) {
 	if t.work != nil {
 		workErr = t.work(r)
 	}
-	if errors.Is(workErr, errServerDied) || r.killAt("worked") {
+	if errors.Is(workErr, errServerDied) {
+		return
+	}
+	r.heldAt("host")
+	if r.killAt("worked") {
 		return
 	}
 	var result object
 	err := r.locked(func() (err error) { result, err = t.commit(workErr); return err })
+	r.heldAt("answer")
 	if r.killAt("done") {
 		return
 	}
@@ -201,6 +208,13 @@ func (r *jobRun) abandon(t *task, err error) {
 		_ = r.locked(func() error { t.abandon(); return nil })
 	}
 	r.finish(nil, err)
+}
+
+// heldAt stops the job at this point when its command is to be held there.
+func (r *jobRun) heldAt(point string) {
+	if r.hold == point {
+		r.c.desk.Hold(r.job.Command, r.job.InstanceID, point, r.ctx.Done())
+	}
 }
 
 // killAt kills the management server when the plan says that it dies at this point of this job.

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"migratekit/lab/internal/watch"
 )
 
 // command is the implementation behind one entry of the metadata. Exactly one of the functions is set; all run
@@ -25,6 +27,8 @@ type call struct {
 	meta *apiCommand
 	p    *params
 	who  *account
+
+	holdAt string // point at which a job of this command is held
 }
 
 func (k *call) admin() bool { return k.who.Admin }
@@ -64,7 +68,12 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	pause(r.Context().Done(), plan.delay)
+	c.holdRequest(r, name, plan)
+	arrived := time.Now().UTC()
 	reply := c.handle(r.Method, r.Form, plan)
+	c.calls.Add(watch.Call{Command: name, Object: subjectOf(r.Form), At: arrived, Changing: changesState(name),
+		Job: c.isJob(name), Status: reply.status})
+	c.holdAnswer(r, name, plan)
 	if plan.dropAnswer {
 		log.Printf("fault: answer of %s dropped after executing", name)
 		panic(http.ErrAbortHandler)
@@ -145,7 +154,7 @@ func (c *cloud) handle(method string, form url.Values, plan commandPlan) answer 
 	}
 	var reply answer
 	if err == nil {
-		reply, err = c.execute(&call{cloud: c, name: name, meta: meta, who: who}, form)
+		reply, err = c.execute(&call{cloud: c, name: name, meta: meta, who: who, holdAt: plan.holdAt}, form)
 	}
 	if err != nil {
 		e := asAPIError(err)
@@ -175,7 +184,7 @@ func (c *cloud) execute(k *call, form url.Values) (answer, error) {
 		return answer{}, err
 	}
 	entry := c.table[k.name]
-	if !strings.HasPrefix(k.name, "list") && !strings.HasPrefix(k.name, "query") && !strings.HasPrefix(k.name, "get") {
+	if changesState(k.name) {
 		defer c.save()
 	}
 	switch {

@@ -25,12 +25,18 @@ func commandUp(o options) error {
 		return err
 	}
 	defer release()
-	return o.lab.up(o.noGuests)
+	return o.lab.up(o.contents)
+}
+
+// contents is what the simulated vCenter has.
+type contents struct {
+	noGuests  bool   // blank disks
+	inventory string // file; empty: the repository's
 }
 
 // up starts what does not run. What a killed simulator left running is stopped first, so that it starts afresh; loop
 // devices stay, as the CloudStack simulator takes up the attachments that its records show.
-func (l lab) up(noGuests bool) error {
+func (l lab) up(has contents) error {
 	started := time.Now()
 	for _, simulator := range sidechannel.Simulators {
 		if l.examine(simulator).Up {
@@ -43,12 +49,15 @@ func (l lab) up(noGuests bool) error {
 		var extra []string
 		if simulator == "vcenter" {
 			images := l.path("images")
-			if noGuests {
+			if has.noGuests {
 				images = l.path("no-images") // a folder that does not exist: the machines get blank disks
 			} else if err := l.prepareImages(); err != nil {
 				return fmt.Errorf("no guest images: %w\nwithout guests the lab starts with --no-guests", err)
 			}
-			extra = []string{"--images", images, "--inventory", filepath.Join(l.root, "lab", "vcenter", "inventory.json")}
+			if has.inventory == "" {
+				has.inventory = filepath.Join(l.root, "lab", "vcenter", "inventory.json")
+			}
+			extra = []string{"--images", images, "--inventory", has.inventory}
 		}
 		if err := l.start(simulator, extra...); err != nil {
 			return err
@@ -143,7 +152,7 @@ func commandReset(o options) error {
 	if err := o.lab.create(); err != nil {
 		return err
 	}
-	return o.lab.up(o.noGuests)
+	return o.lab.up(o.contents)
 }
 
 func commandStatus(o options) error {

@@ -82,7 +82,7 @@ func (l lab) post(path, verb string, plain []string) error {
 		return err
 	}
 	payload["name"] = plain[1]
-	answer, err := sidechannel.Call(l.state, simulator, "POST", path, payload, answerLimit)
+	answer, err := sidechannel.Call(l.state, simulator, "POST", path, payload, operationLimit)
 	if err != nil {
 		return err
 	}

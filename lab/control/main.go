@@ -14,7 +14,8 @@ import (
 
 const usage = `migratekit-lab - a vCenter and a CloudStack of your own, with guests that really boot
 
-  migratekit-lab up [--no-guests]       start everything; safe to repeat, starts only what is not running
+  migratekit-lab up [--no-guests] [--inventory FILE]
+                                        start everything; safe to repeat, starts only what is not running
   migratekit-lab down                   stop everything and remove what a crash may have left; disks are kept
   migratekit-lab reset                  down, delete all disks and records; then up again if it was up
   migratekit-lab status [--json]        what is running; exit code 0 only when all of it is
@@ -28,6 +29,7 @@ const usage = `migratekit-lab - a vCenter and a CloudStack of your own, with gue
 
 Options: --state DIR     where the lab lives (default $XDG_STATE_HOME/migratekit-lab or ~/.local/state/migratekit-lab)
          --programs DIR  where lab-vcenter and lab-cloudstack are (default: beside this program)
+         --inventory F   what the simulated vCenter contains (default: lab/vcenter/inventory.json of the repository)
          --root DIR      the repository (default: two folders above this program)
 Root rights are needed only for loop devices; without them "sudo -n losetup" is used.
 Exit codes: 0 done, 1 failed or (status) not all running, 2 wrong use.
@@ -39,7 +41,7 @@ var errUsage = errors.New("wrong use")
 type options struct {
 	lab      lab
 	json     bool
-	noGuests bool
+	contents contents
 	plain    []string
 }
 
@@ -103,8 +105,9 @@ func parseArguments(arguments []string) (options, error) {
 	state := flags.String("state", "", "")
 	programs := flags.String("programs", "", "")
 	root := flags.String("root", "", "")
+	inventory := flags.String("inventory", "", "")
 	flags.BoolVar(&parsed.json, "json", false, "")
-	flags.BoolVar(&parsed.noGuests, "no-guests", false, "")
+	flags.BoolVar(&parsed.contents.noGuests, "no-guests", false, "")
 	for {
 		if err := flags.Parse(arguments); err != nil {
 			return parsed, fmt.Errorf("%w: %v", errUsage, err)
@@ -116,6 +119,11 @@ func parseArguments(arguments []string) (options, error) {
 		arguments = flags.Args()[1:]
 	}
 	var err error
+	if *inventory != "" {
+		if parsed.contents.inventory, err = resolve(*inventory); err != nil {
+			return parsed, err
+		}
+	}
 	parsed.lab, err = locate(*state, *programs, *root)
 	return parsed, err
 }

@@ -18,8 +18,10 @@ import (
 const (
 	startLimit  = 90 * time.Second // the vCenter copies its guests' disks and starts them
 	answerLimit = 10 * time.Second
-	pollEvery   = 50 * time.Millisecond
-	logTail     = 2000 // bytes of a simulator's log shown when it does not start
+	// An operation may wait for something, as hold_wait does for a minute at most.
+	operationLimit = 70 * time.Second
+	pollEvery      = 50 * time.Millisecond
+	logTail        = 2000 // bytes of a simulator's log shown when it does not start
 )
 
 // endpoint is what a simulator says about itself; only the address concerns the control program.

@@ -54,9 +54,10 @@ func writeJSON(w http.ResponseWriter, status int, value interface{}) {
 func (l *lab) controlFaults(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet:
-		writeJSON(w, http.StatusOK, map[string]interface{}{"faults": faultDescriptions, "active": l.faults.list()})
+		writeJSON(w, http.StatusOK, map[string]interface{}{"faults": faultDescriptions, "armed": l.faults.list()})
 	case http.MethodDelete:
 		l.faults.clear()
+		l.desk.Release() // who waits at a fault that is off would wait for ever
 		l.publishAll()
 		writeJSON(w, http.StatusOK, map[string]bool{"ok": true})
 	default:
@@ -100,6 +101,9 @@ func (l *lab) injectFault(name string, p parameters) (interface{}, error) {
 	after, err := p.number("after_calls", 0)
 	if err != nil {
 		return nil, err
+	}
+	if at := p.text("at", "request"); name == "hold" && at != "request" && at != "answer" {
+		return nil, fmt.Errorf("at must be request or answer, not %q", at)
 	}
 	switch {
 	case name == "session_expire" && after == 0:

@@ -1,18 +1,34 @@
 package main
 
 import (
+	"encoding/json"
 	"reflect"
+	"sort"
 	"time"
 
 	"github.com/vmware/govmomi/vim25/types"
 )
 
-// faultDescription is what GET /faults tells about a fault.
+// faultDescription is a fault of the catalogue.
 type faultDescription struct {
-	Name       string            `json:"name"`
-	What       string            `json:"description"`
-	Parameters map[string]string `json:"parameters"`
-	times      int               // default number of occasions, 0: until cleared
+	Name       string
+	About      string
+	Parameters map[string]string
+	times      int // default number of occasions, 0: until cleared
+}
+
+// MarshalJSON shows it as GET /faults of both simulators does: parameters as a list with name and text.
+func (d faultDescription) MarshalJSON() ([]byte, error) {
+	type parameter struct {
+		Name  string `json:"name"`
+		About string `json:"about"`
+	}
+	list := []parameter{}
+	for name, about := range d.Parameters {
+		list = append(list, parameter{name, about})
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	return json.Marshal(map[string]interface{}{"name": d.Name, "about": d.About, "parameters": list})
 }
 
 const (
@@ -53,6 +69,9 @@ var faultDescriptions = []faultDescription{
 		"method": "API method, or folder for downloads; absent: any API method", "nth": "which occasion, from 1", "times": paramTimes,
 		"when":        "before (default: not executed) or after (executed, answer lost)",
 		"after_bytes": "folder only: bytes of the body that still arrive (default 0)"}, 1},
+	{"hold", "a call is stopped until op hold_release; op hold_wait tells that it is there", map[string]string{
+		"method": "API method; absent: any", "nth": "which occasion, from 1", "times": paramTimes,
+		"at": "request (default: nothing done; dropped when its client is gone at the release) or answer (executed, not answered)"}, 1},
 	{"http_status", "the API answers a bare HTTP status without SOAP", map[string]string{
 		"status": "default 503", "method": paramMethod, "times": paramTimes, "nth": "first occasion, from 1"}, 1},
 	{"folder_status", "downloads answer a bare HTTP status", map[string]string{

@@ -35,6 +35,14 @@ func (p parameters) text(name, fallback string) string {
 	return fallback
 }
 
+func (p parameters) texts() map[string]string {
+	texts := map[string]string{}
+	for name := range p {
+		texts[name] = p.text(name, "")
+	}
+	return texts
+}
+
 func (p parameters) number(name string, fallback int64) (int64, error) {
 	v, ok := p[name]
 	if !ok {

@@ -8,10 +8,13 @@ import (
 	"log"
 	"net/http"
 	"strings"
+	"time"
 
 	vimxml "github.com/vmware/govmomi/vim25/xml"
 
 	"github.com/vmware/govmomi/vim25/types"
+
+	"migratekit/lab/internal/watch"
 )
 
 // front stands before the simulator's HTTP handler and adds what a real server does: quoted Secure cookies, strict
@@ -79,8 +82,15 @@ func (f *front) dispatch(w http.ResponseWriter, r *http.Request, method string) 
 	if drop && p.text("when", "before") != "after" {
 		panic(http.ErrAbortHandler)
 	}
+	hold := f.hold(r, method)
 	recorder := &answerRecorder{header: w.Header(), status: http.StatusOK}
+	arrived := time.Now().UTC()
 	f.inner.ServeHTTP(recorder, r)
+	f.lab.calls.Add(watch.Call{Command: method, At: arrived, Changing: changesSomething(method),
+		Job: strings.HasSuffix(method, "_Task"), Status: recorder.status})
+	if hold == "answer" {
+		f.lab.desk.HoldRequest(method, "", hold, r.Context().Done())
+	}
 	if drop {
 		panic(http.ErrAbortHandler)
 	}
@@ -90,6 +100,28 @@ func (f *front) dispatch(w http.ResponseWriter, r *http.Request, method string) 
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	w.WriteHeader(recorder.status)
 	w.Write(recorder.body.Bytes())
+}
+
+// hold stops a call before it is executed, or tells that it is to be stopped afterwards. One whose client is gone when
+// it is released was never executed: so a test can kill a client exactly before its effect.
+func (f *front) hold(r *http.Request, method string) (at string) {
+	p, hit := f.lab.faults.take("hold", func(p parameters) bool { return p.matches("method", method) })
+	if !hit {
+		return ""
+	}
+	if at = p.text("at", "request"); at == "request" {
+		f.lab.desk.HoldRequest(method, "", at, r.Context().Done())
+		if r.Context().Err() != nil {
+			log.Printf("%s dropped: its client is gone", method)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	return at
+}
+
+// changesSomething tells the methods that change machines from those that look at them.
+func changesSomething(method string) bool {
+	return strings.HasSuffix(method, "_Task") || method == "ShutdownGuest"
 }
 
 // answerRecorder keeps the answer back until it is known whether it is to arrive.

@@ -5,6 +5,8 @@ import (
 
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
+
+	"migratekit/lab/internal/watch"
 )
 
 // account is the only user the simulated vCenter knows.
@@ -23,6 +25,8 @@ type lab struct {
 	content     types.ServiceContent
 	service     *simulator.Service
 	faults      *faults
+	desk        watch.Desk  // calls that are held
+	calls       watch.Calls // what the API was asked
 	machines    []*VirtualMachine
 	datastores  map[string]types.ManagedObjectReference
 	address     string // host:port

@@ -7,18 +7,31 @@ import (
 	"fmt"
 	"math/rand"
 	"net/http"
+
+	"migratekit/lab/internal/watch"
 )
 
 // maxOperationBytes bounds one write through the control channel.
 const maxOperationBytes = 64 << 20
 
-// controlOperation does to the lab what no API client could: {"op": "write"|"grow"|"power"|"snapshot"|"archive", ...}.
+// controlOperation does to the lab what no API client could: {"op": "write"|"grow"|"power"|"snapshot"|"archive", ...},
+// and what watch.Operate knows.
 func (l *lab) controlOperation(w http.ResponseWriter, r *http.Request) {
 	if !onlyMethod(w, r, http.MethodPost) {
 		return
 	}
 	p, ok := readParameters(w, r)
 	if !ok {
+		return
+	}
+	// migratekit-lab says "name" to both simulators.
+	name := p.text("op", p.text("name", ""))
+	if answer, known, err := watch.Operate(&l.desk, &l.calls, name, p.texts()); known {
+		if err != nil {
+			writeJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+			return
+		}
+		writeJSON(w, http.StatusOK, answer)
 		return
 	}
 	vm := l.machineByName(p.text("machine", ""))
@@ -29,8 +42,7 @@ func (l *lab) controlOperation(w http.ResponseWriter, r *http.Request) {
 	operations := map[string]func(*VirtualMachine, parameters) (interface{}, error){
 		"write": operateWrite, "grow": operateGrow, "power": operatePower, "snapshot": operateSnapshot,
 		"archive": operateArchive}
-	// migratekit-lab says "name" to both simulators.
-	operation, known := operations[p.text("op", p.text("name", ""))]
+	operation, known := operations[name]
 	if !known {
 		writeJSON(w, http.StatusBadRequest, map[string]string{"error": "op must be write, grow, power, snapshot or archive"})
 		return

@@ -54,8 +54,11 @@ def wait_for(what, condition, limit, interval=0.2):
 
 
 class Site:
-    def __init__(self, state, guests=True):
+    def __init__(self, state, guests=True, inventory=None, tools=None):
+        """`inventory`: another content of the lab's vCenter; `tools`: a folder of programs that go before the installed ones."""
         self.state = Path(state).resolve()
+        self.inventory = inventory
+        self.tools = tools
         self.programs = Path(os.environ.get("MK_PROGRAMS") or ROOT / "build/release/bin")
         self.guests = guests
         self.staging = self.state / "oma/staging"
@@ -108,7 +111,8 @@ class Site:
     def up(self):
         self.state.mkdir(parents=True, exist_ok=True)
         os.chmod(self.state, 0o700)
-        self.lab_command("up", *(() if self.guests else ("--no-guests",)))
+        self.lab_command("up", *(() if self.guests else ("--no-guests",)),
+                         *(("--inventory", str(self.inventory)) if self.inventory else ()))
         self.lab = json.loads((self.lab_state / "lab.json").read_text())
         self.write_configuration()
         for service in SERVICES:
@@ -181,6 +185,7 @@ class Site:
             # This machine's KVM may not work inside its own virtual machine.
             force_emulation = true
             work_folder = "{oma}"
+            {f'inspector = "{self.tools}/migratekit-inspect"' if self.tools else ""}
             """)
 
     def config(self, service, text):
@@ -194,7 +199,8 @@ class Site:
         with open(self.state / "log" / f"{service}.log", "ab") as log:
             program, *arguments = SERVICES[service]
             process = subprocess.Popen([str(self.programs / program), *arguments, "--config", str(self.state / f"{service}.toml")],
-                                       stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                                       stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+                                       env=self.service_environment())
         self.processes[service] = process
         self.pid_file(service).write_text(str(process.pid))
 
@@ -204,6 +210,11 @@ class Site:
             return self.answers(service)
 
         wait_for(f"{service} to answer", healthy, 30)
+
+    def service_environment(self):
+        if not self.tools:
+            return None
+        return {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"}
 
     def answers(self, service):
         """True when the service is there. The tunnel's client listens to nobody: it is proven by what goes through it."""

@@ -74,7 +74,7 @@ def unit_suites(folder, prefix, environment, limit_s):
 
 
 def pytest_suites():
-    limits = {"e2e": 1500, "faults": 1200}
+    limits = {"e2e": 1500, "faults": 1500}
     folders = sorted((ROOT / "tests/integration").iterdir()) + [ROOT / "tests/e2e", ROOT / "tests/faults"]
     for folder in folders:
         if any(folder.glob("test_*.py")):
@@ -84,19 +84,27 @@ def pytest_suites():
             yield Suite(folder.relative_to(ROOT / "tests").as_posix(), command, limits.get(folder.name, 900), is_fast=is_fast)
 
 
-def all_suites(with_asan):
+def fault_suites():
+    """The whole fault matrix takes hours; a part of it is in the suite "faults" of every run."""
+    yield Suite("faults/matrix", ["/usr/bin/python3", "-B", str(ROOT / "tests/faults/run_matrix.py")], 24 * 3600, xml=False,
+                is_fast=False)
+
+
+def all_suites(with_asan, with_faults):
     yield Suite("lint", [str(ROOT / "scripts/lint")], 900, xml=False)
-    yield from unit_suites(BUILD, "", {}, 180)
+    yield from unit_suites(BUILD, "", {}, 300)
     if with_asan:
         sanitizers = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
         yield from unit_suites(ROOT / "build/asan", "asan/", sanitizers, 600)
     yield Suite("fuzz", [str(ROOT / "scripts/fuzz")], 1200, xml=False, is_fast=False)
     yield Suite("go", [str(ROOT / "lab/build"), "--test"], 600, xml=False)
     yield from pytest_suites()
+    if with_faults:
+        yield from fault_suites()
 
 
 def chosen_suites(options):
-    suites = list(all_suites(options.asan))
+    suites = list(all_suites(options.asan, options.faults))
     if options.suite:
         for pattern in options.suite:
             if not any(fnmatch.fnmatch(suite.name, pattern) for suite in suites):
@@ -348,12 +356,15 @@ def main():
     parser = argparse.ArgumentParser(prog="scripts/test", add_help=False)
     parser.add_argument("--fast", action="store_true")
     parser.add_argument("--asan", action="store_true")
+    parser.add_argument("--faults", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--suite", action="append", default=[])
     options = parser.parse_args()
     # A stopped run must clean up too: the suites' processes live in sessions of their own.
     signal.signal(signal.SIGTERM, stop_on_signal)
     signal.signal(signal.SIGHUP, stop_on_signal)
+    if options.faults:
+        os.environ["MK_FAULTS"] = "all"  # tests that repeat something do it as often as they can
     suites = chosen_suites(options)
     if options.list:
         print("\n".join(suite.name for suite in suites))

@@ -11,11 +11,11 @@ from cloudlab import failed, refused, wait_for
 
 def test_catalogue(cloud):
     catalogue = cloud.side("GET", "/faults")
-    names = {fault["name"] for fault in catalogue["known"]}
+    names = {fault["name"] for fault in catalogue["faults"]}
     assert {"delay_command", "fail_command", "drop_answer", "drop_request", "rate_limit", "unauthorized", "unavailable", "clock_skew",
             "delay_job", "fail_job", "lose_job_result", "capacity", "refuse_unplug", "late_device", "kill_management",
-            "snapshot_error", "revert_partial"} == names
-    assert all(fault["about"] for fault in catalogue["known"])
+            "snapshot_error", "revert_partial", "hold"} == names
+    assert all(fault["about"] for fault in catalogue["faults"])
     assert catalogue["armed"] == []
 
 

@@ -1,6 +1,7 @@
 """Faults on demand: each does what its description says, and is gone when used up or cleared."""
 
 import http.client
+import threading
 
 import pytest
 from pyVmomi import vim, vmodl
@@ -12,7 +13,7 @@ def test_every_fault_is_described(lab):
     described = {f["name"]: f for f in lab.control("GET", "/faults")["faults"]}
     assert {"session_expire", "task_in_progress", "slow_tasks", "cbt_reset", "quiesce_fault", "drop_connection",
             "folder_status", "query_fault", "tools_not_running"} <= set(described)
-    assert all(f["description"] for f in described.values())
+    assert all(f["about"] for f in described.values())
 
 
 def test_bad_requests_are_explained(lab):
@@ -20,7 +21,7 @@ def test_bad_requests_are_explained(lab):
                        ({"name": "query_fault", "times": "many"}, "times"), ({"name": "cbt_reset"}, "machine"),
                        ({"name": "slow_tasks", "machine": "none"}, "none")):
         assert word in lab.control("POST", "/fault", body, expect=400)["error"]
-    assert lab.control("GET", "/faults")["active"] == []
+    assert lab.control("GET", "/faults")["armed"] == []
     assert "machine" in lab.control("POST", "/op", {"op": "write"}, expect=400)["error"]
     outside = {"op": "write", "machine": "off-one", "disk": 2001, "offset": 1 << 40, "random": True, "length": 512}
     assert "outside" in lab.control("POST", "/op", outside, expect=400)["error"]
@@ -130,3 +131,20 @@ def test_control_channel_answers_wrong_methods(lab):
     connection.request("GET", "/op")
     assert connection.getresponse().status == 405
     connection.close()
+
+
+def test_call_held_before_and_after_its_effect(lab, vm, cookie):
+    for number, at in enumerate(("request", "answer")):
+        lab.fault("hold", method="CreateSnapshot_Task", at=at)
+        client = threading.Thread(target=lab.soap, args=(CREATE % vm._moId, cookie))
+        client.start()
+        [held] = lab.control("POST", "/op", {"op": "hold_wait", "ms": 20000})["held"]
+        assert (held["command"], held["at"]) == ("CreateSnapshot_Task", at)
+        if at == "answer":
+            wait(vm.recentTask[-1])
+        assert len(lab.state("off-one").get("snapshots") or []) == 2 * number
+        lab.control("POST", "/op", {"op": "hold_release"})
+        client.join()
+        wait(vm.recentTask[-1])
+    assert [c["command"] for c in lab.control("POST", "/op", {"op": "commands", "changing": True})["commands"]].count(
+        "CreateSnapshot_Task") >= 2
