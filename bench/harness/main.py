@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 
+import failover_workloads
 import local_workloads as local
 import machine
 import memory_workloads
@@ -54,6 +55,7 @@ FIGURES = {
     "memory": memory_workloads.memory,
     "wire-increment": remote.wire_of_increment,
     "cuts": remote.cuts,
+    "failover-overhead": failover_workloads.overhead,
 }
 
 
@@ -79,6 +81,7 @@ def remove_left_overs(parent):
         owner = folder.name.removeprefix(PREFIX).split("-")[0]
         if not pathlib.Path(f"/proc/{owner}").exists():
             shutil.rmtree(folder, ignore_errors=True)
+    failover_workloads.end_left_overs()
 
 
 def mount_memory(folder, name, pages):

@@ -43,6 +43,7 @@ class Figure:
     unit: str
     goal: float
     note: str = ""
+    parts: list = dataclasses.field(default_factory=list)  # rows of a table: dictionaries with the same keys
 
     def holds(self):
         return self.measured <= self.goal

@@ -16,7 +16,7 @@ def write_json(path, machine, arguments, rows, figures, failures):
         "machine": machine,
         "rows": rows,
         "figures": [{"name": figure.name, "measured": figure.measured, "unit": figure.unit, "goal": figure.goal,
-                     "holds": figure.holds(), "note": figure.note} for figure in figures],
+                     "holds": figure.holds(), "note": figure.note, "parts": figure.parts} for figure in figures],
         "failures": failures,
     }, indent=2) + "\n")
 
@@ -62,6 +62,13 @@ def all_table(rows):
     return lines
 
 
+def parts_table(figure):
+    columns = list(figure.parts[0])
+    lines = [f"### {figure.name[0].upper()}{figure.name[1:]}", "",
+             "| " + " | ".join(column.replace("_", " ") for column in columns) + " |", "| --- " * len(columns) + "|"]
+    return lines + ["| " + " | ".join(str(row[column]) for column in columns) + " |" for row in figure.parts] + [""]
+
+
 def markdown(machine, arguments, rows, figures, failures, notes):
     lines = [f"Measured {time.strftime('%Y-%m-%d', time.gmtime())} with `{command_of(arguments)}`.", ""]
     lines += ["| Machine | |", "| --- | --- |", *[f"| {name} | {text} |" for name, text in machine.items()], ""]
@@ -71,6 +78,9 @@ def markdown(machine, arguments, rows, figures, failures, notes):
         lines += ["### What was compared", "", *[f"* {name}: {note}" for name, note in notes], ""]
     if figures:
         lines += ["### Figures in detail", "", *[f"* {figure.name}: {figure.note}" for figure in figures], ""]
+    for figure in figures:
+        if figure.parts:
+            lines += parts_table(figure)
     if failures:
         lines += ["### Failed", "", *[f"* {failure.splitlines()[0]}" for failure in failures], ""]
     return "\n".join(lines)

@@ -5,91 +5,26 @@ when something is not as it must be.
 """
 
 import json
-import re
 import time
 
-from installation import wait_for
+from witness import StoryError, Witness, require
 
+__all__ = ["PROBE", "Story", "StoryError", "mib"]
 
-class StoryError(Exception):
-    """Something is not what it must be."""
-
-
-def require(condition, text):
-    if not condition:
-        raise StoryError(text)
-
-
-MARKER = re.compile(r"BEACON host=\S+ .*?seq=(?P<seq>\d+).*?sum=(?P<sum>[0-9a-f]+).*?last=(?P<last>[0-9a-f]+).*?state=(?P<state>\w+)")
-LAST_WRITE = re.compile(r"BEACON-(?:WRITE|STOP) seq=(?P<seq>\d+).*?sum=(?P<sum>[0-9a-f]+)")
 PROBE = "http:8080/"
 
 
-class Story:
+class Story(Witness):
     MACHINE = "beacon"
 
     def __init__(self, site, tell=lambda text: None):
-        self.site = site
+        super().__init__(site, self.MACHINE)
         self.tell = tell
         self.digests = []
         self.orphans = None
         self.baseline = None
-
-    # --- reading the world ---------------------------------------------------------------------------------------
-
-    def machine(self):
-        return self.site.cli_json("vm", "show", self.MACHINE)
-
-    def recovery_points(self):
-        return self.site.api("GET", f"/api/v1/vms/{self.machine()['context_id']}/recovery-points")[1]["recovery_points"]
-
-    def volumes(self):
-        return self.site.api("GET", f"/api/v1/vms/{self.machine()['context_id']}/volumes")[1]["volumes"]
-
-    def frozen_image(self, job_id, disk):
-        return self.site.lab_state / "vcenter/archive" / self.MACHINE / f"migratekit-{job_id}" / f"{disk['disk_id'][5:]}.img"
-
-    def source_log(self):
-        with open(self.site.machine(self.MACHINE)["serial_log"], errors="replace") as log:
-            return log.read()
-
-    def source_has_written(self):
-        """The newest write of the source machine."""
-        found = list(LAST_WRITE.finditer(self.source_log()))
-        return (int(found[-1]["seq"]), found[-1]["sum"]) if found else None
-
-    def wait_for_writes(self, count):
-        """Until the guest has written `count` more files."""
-        before = self.source_has_written()
-        start = before[0] if before else 0
-        wait_for("the source machine to write", lambda: (self.source_has_written() or (0, ""))[0] >= start + count, 120)
-
-    def compare_with_frozen(self, point):
-        """The oracle compares every volume with what the snapshot had frozen."""
-        for disk in point["disks"]:
-            volume = next(v for v in self.volumes() if v["disk_id"] == disk["disk_id"])
-            image = self.frozen_image(point["job_id"], disk)
-            code, text = self.site.oracle("compare", image, volume["device_path"], "--allow-zero-tail")
-            require(code == 0, f"{disk['disk_id']} differs from the frozen snapshot: {text}")
-            self.digests.append({"job": point["job_id"], "disk": disk["disk_id"], "digest": disk["digest"]})
-
-    def expected_sum(self, point):
-        """What a guest that boots from this recovery point must report; computed without booting it."""
-        data = next(d for d in point["disks"] if d["disk_id"] != self.machine()["boot_disk_id"])
-        code, text = self.site.oracle("beacon-sum", "--json", self.frozen_image(point["job_id"], data))
-        require(code == 0, f"the oracle cannot read the data disk: {text}")
-        return json.loads(text)["sum"]
-
-    def booted_marker(self, failover):
-        marker = MARKER.search(failover["boot_evidence"] or "")
-        require(failover["boot_verdict"] == "booted" and marker, f"the boot is not proven: {failover}")
-        require(marker["state"] == "ok", f"the guest found its data damaged: {marker.group(0)}")
-        return marker
-
-    def no_snapshot_is_left(self):
-        snapshots = [s for m in self.site.control("vcenter")["machines"] if m["name"] == self.MACHINE
-                     for s in m.get("snapshots") or []]
-        require(not snapshots, f"the source still has snapshots: {snapshots}")
+        self.links = {}  # disk -> its persistent device name, before the first failover
+        self.percents = []  # of the rollback, as they were shown
 
     def figures(self, point):
         return {"bytes_changed": sum(d["bytes_changed"] for d in point["disks"]),
@@ -116,6 +51,7 @@ class Story:
         return self.sync(incremental=False)
 
     def increment(self):
+        """BB13, and after a rollback BB11."""
         self.wait_for_writes(3)
         return self.sync(incremental=True)
 
@@ -134,39 +70,69 @@ class Story:
                   f"{mib(figures['bytes_changed'])} to handle")
         return figures
 
+    def compare_with_frozen(self, point):
+        super().compare_with_frozen(point)
+        self.digests += [{"job": point["job_id"], "disk": d["disk_id"], "digest": d["digest"]} for d in point["disks"]]
+
     def test_failover(self):
+        """BB1, BB5, BB9."""
         point = self.recovery_points()[0]
+        self.links = {v["disk_id"]: v["symlink_path"] for v in self.volumes()}
         self.site.cli("failover", "test", self.MACHINE, "--probe", PROBE, "--wait")
         machine = self.machine()
         require(machine["status"] == "failed_over_test", f"unexpected status {machine['status']}")
-        marker = self.booted_marker(machine["failover"])
+        marker = self.healthy_marker(machine["failover"])
         expected = self.expected_sum(point)
         require(marker["sum"] == expected, f"the guest reports {marker['sum']}, the recovery point holds {expected}")
+        self.snapshots_are_recorded()
+        self.machine_is_as_the_source(machine["failover"], marker)
+        self.failover_is_on_record(machine["failover"])
         self.tell(f"booted in the cloud, isolated: {marker.group(0)}")
         return {}
 
+    def healthy_marker(self, failover):
+        marker = self.booted_marker(failover)
+        require(marker["state"] == "ok", f"the guest found its data damaged: {marker.group(0)}")
+        return marker
+
     def roll_back(self):
+        """BB2, BB4, BB6, BB12, BB15."""
         point = self.recovery_points()[0]
-        self.site.cli("failover", "finish", self.MACHINE, "--verdict", "worked", "--wait")
+        self.show_cleanup_plan()
+        self.spoil_the_copy(point)
+        job = self.site.cli_json("failover", "finish", self.MACHINE, "--verdict", "worked")["job_id"]
+        self.percents = self.follow(job)
         machine = self.machine()
         require(machine["status"] == "ready_for_failover", f"unexpected status {machine['status']}: {machine['status_reason']}")
         self.compare_with_frozen(point)
-        cloud = self.site.control("cloudstack")
-        require(not [s for s in cloud["snapshots"] if s.get("state") != "Destroyed"], "a volume snapshot is left")
-        names = [m["name"] for m in cloud["vms"] if "-test-" in m["name"] and m.get("state") not in ("Expunging", "Expunged")]
-        require(not names, f"a test machine is left: {names}")
-        self.tell("volumes are back and equal the recovery point; snapshots and test machine are gone")
+        self.volumes_are_at_the_appliance(self.links)
+        self.nothing_of_a_test_is_left()
+        self.tell("both disks, destroyed in the test, equal the recovery point again; snapshots and test machine are gone")
         return {}
 
+    def show_cleanup_plan(self):
+        actions = [a for step in self.site.cli_json("cleanup", "plan", self.MACHINE)["steps"] for a in step["actions"]]
+        require(any(a["is_removal"] for a in actions), f"the plan removes nothing: {actions}")
+        self.tell(f"what taking it back means now: {len(actions)} actions, the first: {actions[0]['text']}")
+
+    def show_forecast(self):
+        checked = self.site.cli_json("failover", "check", self.MACHINE, "--live")
+        forecast = checked["forecast"]
+        require(checked["passed"] and 0 < forecast["likely_s"] <= forecast["at_most_s"], f"it cannot fail over: {checked}")
+        self.tell(f"checked: it can; without service for about {forecast['likely_s']} s, at most {forecast['at_most_s']} s")
+
     def live_failover(self):
+        """BB7, BB14."""
         self.wait_for_writes(1)
+        self.show_forecast()
         self.site.cli("failover", "live", self.MACHINE, "--confirm", self.MACHINE, "--probe", PROBE, "--wait")
         machine = self.machine()
         require(machine["status"] == "failed_over_live", f"unexpected status {machine['status']}")
-        marker = self.booted_marker(machine["failover"])
+        marker = self.healthy_marker(machine["failover"])
         sequence, checksum = self.source_has_written()
         require((int(marker["seq"]), marker["sum"]) == (sequence, checksum),
                 f"the machine booted with {marker.group(0)}, the source ended at seq={sequence} sum={checksum}")
+        self.machine_is_as_the_source(machine["failover"], marker)
         self.tell(f"moved: {marker.group(0)}")
         return self.figures(self.recovery_points()[0])
 

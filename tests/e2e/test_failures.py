@@ -1,15 +1,10 @@
 """What breaks in the middle ends in a clear message and in a state from which the next command works; the last recovery
-point stays whole. Every test starts and ends with the machine 'off-one' ready."""
+point stays whole. Every test starts and ends with the machine 'off-one' ready. Killed processes are in tests/faults."""
 
 import json
-import os
-import signal
 import subprocess
 
 import pytest
-
-from installation import wait_for
-from sites import end_site, make_site
 
 VM = "off-one"
 
@@ -49,23 +44,13 @@ def failed_sync(site, *arguments):
     return error
 
 
-def running_job(site):
-    return wait_for("a running job", lambda: machine(site)["job"], 60)
-
-
 @pytest.fixture(scope="module")
-def site(request):
+def site(quick_site):
     """Without guests; 'off-one' has its first recovery point."""
-    site = make_site(guests=False)
-    before = request.session.testsfailed
-    try:
-        site.up()
-        site.connect()
-        site.cli("vm", "add", VM)
-        site.cli("sync", "start", VM, "--wait")
-        yield site
-    finally:
-        end_site(site, request.session.testsfailed > before)
+    if VM not in {m["name"] for m in quick_site.cli_json("vm", "list")["vms"]}:
+        quick_site.cli("vm", "add", VM)
+    quick_site.cli("sync", "start", VM, "--wait")
+    return quick_site
 
 
 @pytest.fixture(autouse=True)
@@ -84,43 +69,11 @@ def last_point_stays_whole(site):
         assert code == 0, text
 
 
-def test_session_lost_in_a_copy(site):
-    write(site, 8)
-    site.fault("vcenter", "session_expire", after_calls=12)
-    site.cli("sync", "start", VM, "--wait")
-    assert points(site)[0]["applied"]
-
-
 def test_connection_cut_in_a_copy(site):
     write(site, 8)
     site.fault("vcenter", "drop_connection", method="folder", nth=2, after_bytes=300000)
     site.cli("sync", "start", VM, "--wait")
     assert points(site)[0]["applied"]
-
-
-def test_change_tracking_reset_means_a_full_copy(site):
-    write(site)
-    site.fault("vcenter", "cbt_reset", machine=VM)
-    site.cli("sync", "start", VM, "--wait")
-    assert not points(site)[0]["disks"][0]["incremental"]
-
-
-def test_engine_killed_in_an_increment(site):
-    """The job goes on with another engine."""
-    write(site)
-    site.fault("vcenter", "slow_tasks", machine=VM, seconds=6)
-    job = site.cli_json("sync", "start", VM)
-    pids = wait_for("the copy process", site.engine_pids, 30)
-    wait_for("the snapshot", lambda: "snapshot" in json.dumps(machine(site)["job"]["steps"]).lower(), 30)
-    os.kill(pids[0], signal.SIGKILL)
-    site.clear_faults()
-    job_id = job["job_id"] if "job_id" in job else job["jobs"][0]["job_id"]
-    ended = wait_for("the job to end", lambda: (lambda j: j if j["completed_at"] else None)(
-        site.api("GET", f"/api/v1/jobs/{job_id}")[1]), 180)
-    assert ended["status"] == "completed", ended
-    assert points(site)[0]["job_id"] == job_id
-    snapshots = [s for m in site.control("vcenter")["machines"] if m["name"] == VM for s in m.get("snapshots") or []]
-    assert not snapshots
 
 
 def test_staging_disk_full(site):
@@ -138,13 +91,11 @@ def test_staging_disk_full(site):
         subprocess.run(["umount", "-l", str(mounted)], check=True)
 
 
-# A 530 of detachVolume may be a guest that has not released the disk yet and is tried again for minutes: not here.
-@pytest.mark.parametrize("code, command", [(401, "detachVolume"), (431, "detachVolume"), (530, "createSnapshot")])
-def test_cloudstack_refuses(site, code, command):
+def test_cloudstack_refuses(site):
     """A command that a failover needs is refused."""
     before, held = points(site), content(site)
-    site.fault("cloudstack", "fail_command", command=command, code=code, times=50)
-    completed = site.run_cli("-o", "json", "failover", "test", VM, "--wait")
+    site.fault("cloudstack", "fail_command", command="createSnapshot", code=530, times=50)
+    completed = site.run_cli("-o", "json", "failover", "test", VM, "--skip-inspection", "--wait")
     assert completed.returncode != 0
     site.clear_faults()
     assert points(site) == before
@@ -157,39 +108,8 @@ def test_cloudstack_refuses(site, code, command):
 def test_cloudstack_is_busy(site):
     """429: waited out, not an error."""
     site.fault("cloudstack", "rate_limit", times=5)
-    status, checks = site.api("POST", "/api/v1/failover/check", {"context_id": VM})
+    status, checks = site.api("POST", "/api/v1/failover/check", {"context_id": VM, "inspect_guest": False})
     assert status == 200 and not [c for c in checks["checks"] if c["code"] == "cloudstack" and c["severity"] == "blocker"]
-
-
-def test_oma_killed_in_a_test_failover(site):
-    held = content(site)
-    site.fault("cloudstack", "delay_job", command="createSnapshot", ms=8000)
-    site.cli("failover", "test", VM)
-    wait_for("the snapshots to be made", lambda: any(
-        s["name"] == "multi-volume-snapshot-creation" and s["status"] == "running" for s in running_job(site)["steps"]), 60)
-    site.restart("oma-api", signal.SIGKILL)
-    site.clear_faults()
-    state = machine(site)
-    assert state["status"] == "cleanup_required" and state["status_reason"], state
-    site.cli("cleanup", "run", VM, "--wait")
-    assert machine(site)["status"] == "ready_for_failover"
-    assert content(site) == held
-    assert not [s for s in site.control("cloudstack")["snapshots"] if s.get("state") != "Destroyed"]
-
-
-def test_volume_daemon_killed_in_a_test_failover(site):
-    held = content(site)
-    site.fault("cloudstack", "delay_job", command="createSnapshot", ms=5000)
-    site.cli("failover", "test", VM)
-    wait_for("the snapshots to be made", lambda: any(
-        s["name"] == "multi-volume-snapshot-creation" and s["status"] == "running" for s in running_job(site)["steps"]), 60)
-    site.restart("volume-daemon", signal.SIGKILL)
-    site.clear_faults()
-    wait_for("the job to end", lambda: machine(site)["job"] is None, 180)
-    # off-one has no operating system: the injection must fail, which is fatal in a test (G11).
-    assert machine(site)["status"] == "cleanup_required"
-    site.cli("cleanup", "run", VM, "--wait")
-    assert content(site) == held
 
 
 def test_disk_grown_between_passes(site):
